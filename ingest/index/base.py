@@ -1,0 +1,243 @@
+"""The seam to Qdrant: what an index and a store of index generations can do.
+
+A *generation* is one complete index: a directory of the Edge shard, or a collection behind an
+alias of a server. Everything that is asked of either backend goes through ``Index``; everything
+that creates, finds and switches generations goes through ``IndexStore``.
+
+Errors::
+
+    IndexFailure
+     ├── IndexMissing       nothing was ingested yet
+     ├── IndexLocked        another process has the embedded index open
+     └── IndexUnavailable   the server does not answer, refuses, or is too slow
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from datetime import datetime
+from enum import StrEnum
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ingest.documents import EVERYONE, Chunk, Frozen, SourceKind
+
+
+class IndexFailure(Exception):
+    """Root of what can go wrong with an index; the message is for the reader."""
+
+
+class IndexMissing(IndexFailure):
+    """No complete generation exists: nothing was ingested yet."""
+
+
+class IndexLocked(IndexFailure):
+    """Another process has this embedded index open."""
+
+
+class IndexUnavailable(IndexFailure):
+    """The Qdrant server does not answer, refuses the request, or is too slow."""
+
+
+class IndexSpec(Frozen):
+    """What makes two generations incompatible: encoder, sparse encoder, chunker, schema."""
+
+    dense_model: str
+    dimensions: int
+    sparse_model: str
+    chunking: str
+    schema_version: int = 1
+
+    @property
+    def digest(self) -> str:
+        """Short stable name of this combination (12 hex characters)."""
+        return hashlib.blake2b(self.model_dump_json().encode(), digest_size=6).hexdigest()
+
+
+class SparseVector(Frozen):
+    """Term weights: parallel tuples of term ids and weights."""
+
+    indices: tuple[int, ...]
+    values: tuple[float, ...]
+
+
+class EmbeddedChunk:
+    """A chunk and its vectors. ``dense`` has shape ``(dimensions,)``, float32, unit length."""
+
+    __slots__ = ("chunk", "dense", "sparse")
+
+    def __init__(self, chunk: Chunk, dense: NDArray[np.float32], sparse: SparseVector) -> None:
+        self.chunk = chunk
+        self.dense = dense
+        self.sparse = sparse
+
+
+class StoredDocument(Frozen):
+    """What the index holds of a document; complete when every chunk of one revision is there."""
+
+    document_id: str
+    revision: str
+    origin: str
+    stored: int
+    expected: int
+
+    @property
+    def complete(self) -> bool:
+        return self.stored == self.expected
+
+
+class Scope(Frozen):
+    """What a reader may see: applied inside every index query, never after it.
+
+    ``as_of`` hides every chunk written later (chunks without a time stay visible).
+    """
+
+    audience: tuple[str, ...] = (EVERYONE,)
+    as_of: datetime | None = None
+    kinds: tuple[SourceKind, ...] = ()
+    services: tuple[str, ...] = ()
+    excluded_documents: tuple[str, ...] = ()
+
+
+class FusionMethod(StrEnum):
+    """How the ranked lists become one: reciprocal ranks, or distribution-based scores."""
+
+    RRF = "rrf"
+    DBSF = "dbsf"
+
+
+class HybridQuery:
+    """One hybrid search. Either vector may be ``None``: then the other one ranks alone.
+
+    ``prefetch`` is how many candidates each vector contributes; ``rrf_k`` is the constant of
+    reciprocal rank fusion with ranks from 1 (Cormack et al. 2009 use 60; Qdrant counts from 0, its
+    default of 2 is a 1 here). ``weights`` are (dense, sparse) and divide the rank, as Qdrant does
+    it: a list adds ``1 / (rrf_k + rank / weight)``; DBSF has no weights.
+    """
+
+    __slots__ = ("dense", "fusion", "limit", "prefetch", "rrf_k", "scope", "sparse", "weights")
+
+    def __init__(
+        self,
+        *,
+        dense: NDArray[np.float32] | None,
+        sparse: SparseVector | None,
+        scope: Scope,
+        limit: int = 10,
+        prefetch: int = 50,
+        fusion: FusionMethod = FusionMethod.RRF,
+        rrf_k: int = 60,
+        weights: tuple[float, float] = (1.0, 1.0),
+    ) -> None:
+        if dense is None and sparse is None:
+            raise ValueError("a query needs a dense or a sparse vector")
+        self.dense = dense
+        self.sparse = sparse
+        self.scope = scope
+        self.limit = limit
+        self.prefetch = prefetch
+        self.fusion = fusion
+        self.rrf_k = rrf_k
+        self.weights = weights
+
+
+class StageScore(Frozen):
+    """Where a stage put a chunk: rank counts from 1."""
+
+    rank: int
+    score: float
+
+
+class Hit(Frozen):
+    """A chunk that was found. ``dense``/``sparse`` are None where the stage did not see it."""
+
+    chunk: Chunk
+    score: float
+    dense: StageScore | None = None
+    sparse: StageScore | None = None
+
+
+class Index(Protocol):
+    """One generation."""
+
+    @property
+    def spec(self) -> IndexSpec: ...
+
+    @property
+    def average_length(self) -> float:
+        """BM25's ``avg_len`` that this generation was written with (tokens)."""
+        ...
+
+    @property
+    def is_new(self) -> bool:
+        """True until the generation is published for the first time."""
+        ...
+
+    async def upsert(self, chunks: Sequence[EmbeddedChunk]) -> None:
+        """Store chunks; one with a known id replaces itself. Durable when it returns."""
+        ...
+
+    async def keep_only(self, source: str, revisions: Mapping[str, str]) -> int:
+        """Delete the source's chunks that are not of ``revisions`` (document id → revision).
+
+        Returns how many chunks were deleted.
+        """
+        ...
+
+    async def inventory(self, source: str) -> list[StoredDocument]:
+        """Every (document, revision) stored of a source, by document id."""
+        ...
+
+    async def sources(self) -> list[str]:
+        """Names of the sources that have chunks here, sorted."""
+        ...
+
+    async def search(self, query: HybridQuery) -> list[Hit]:
+        """The best chunks, best first; ties break by chunk id."""
+        ...
+
+    async def chunks_of(self, document_ids: Iterable[str], scope: Scope) -> list[Chunk]:
+        """All visible chunks of these documents, by document id and ordinal."""
+        ...
+
+    async def values(self, field: str, scope: Scope) -> dict[str, int]:
+        """The values of a keyword field (``services``, ``regions``, ``customers``, ``kind``,
+        ``source``) among visible chunks, with the number of chunks that have each."""
+        ...
+
+    async def count(self) -> int:
+        """How many chunks are stored."""
+        ...
+
+    async def optimize(self) -> None:
+        """Merge segments and build what makes reading fast. Called after a sync that wrote."""
+        ...
+
+    async def aclose(self) -> None: ...
+
+
+class IndexStore(Protocol):
+    """Where generations live."""
+
+    async def open_current(self) -> Index:
+        """The published generation, for reading.
+
+        Raises: IndexMissing, IndexLocked, IndexUnavailable.
+        """
+        ...
+
+    async def open_for_writing(self, spec: IndexSpec, average_length: Callable[[], float]) -> Index:
+        """The generation for ``spec``: the published one, an unfinished one, or a new one.
+
+        ``average_length`` is called only when a generation is created.
+        """
+        ...
+
+    async def publish(self, index: Index) -> None:
+        """Make this generation the one that readers open (atomic); drop the others."""
+        ...
+
+    async def aclose(self) -> None: ...

@@ -1,0 +1,139 @@
+"""Generations as collections of a server: ``<alias>-<name>``, the alias is what readers open.
+
+The manifest is the collection's own metadata (Qdrant 1.16 and later). Readers and writers may be
+many processes, but only one at a time may write: ``publish`` drops every other generation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from pydantic import ValidationError
+from qdrant_client import models
+
+from ingest.index import schema
+from ingest.index.base import Index, IndexFailure, IndexMissing, IndexSpec
+from ingest.index.generations import Manifest, is_name, made_for, new_name
+from ingest.index.server import Connection, ServerIndex
+
+_METADATA = "why"
+
+
+class ServerStore:
+    """``IndexStore`` behind the alias of a server. Closing it closes the connection."""
+
+    def __init__(self, connection: Connection, alias: str) -> None:
+        self._connection = connection
+        self._ask = connection.ask
+        self._client = connection.client
+        self._alias = alias
+
+    async def open_current(self) -> ServerIndex:
+        current = await self._current()
+        if current is None:
+            raise IndexMissing(
+                f"{self._connection.place} has no index {self._alias!r} yet: run `why ingest` first"
+            )
+        return await self._open(current, is_new=False)
+
+    async def open_for_writing(
+        self, spec: IndexSpec, average_length: Callable[[], float]
+    ) -> ServerIndex:
+        current = await self._current()
+        if current is not None:
+            index = await self._open(current, is_new=False)
+            if index.spec == spec:
+                return index
+        for collection in await self._collections():
+            if collection != current and made_for(collection.removeprefix(f"{self._alias}-"), spec):
+                index = await self._open(collection, is_new=True)
+                await self._index_payload(collection)
+                return index
+        return await self._create(Manifest(spec=spec, average_length=average_length()))
+
+    async def publish(self, index: Index) -> None:
+        if not isinstance(index, ServerIndex):
+            raise TypeError("an index of another store can't be published here")
+        current = await self._current()
+        if current != index.name:
+            switch: list[Any] = [
+                models.CreateAliasOperation(
+                    create_alias=models.CreateAlias(
+                        collection_name=index.name, alias_name=self._alias
+                    )
+                )
+            ]
+            if current is not None:
+                delete = models.DeleteAlias(alias_name=self._alias)
+                switch.insert(0, models.DeleteAliasOperation(delete_alias=delete))
+            await self._ask(self._client.update_collection_aliases(switch))
+        index.mark_published()
+        for collection in await self._collections():
+            if collection != index.name:
+                await self._ask(self._client.delete_collection(collection))
+
+    async def aclose(self) -> None:
+        await self._client.close()
+
+    async def _current(self) -> str | None:
+        aliases = (await self._ask(self._client.get_aliases())).aliases
+        return next((a.collection_name for a in aliases if a.alias_name == self._alias), None)
+
+    async def _collections(self) -> list[str]:
+        """The collections that are generations behind this alias, by name."""
+        collections = (await self._ask(self._client.get_collections())).collections
+        return sorted(c.name for c in collections if self._is_ours(c.name))
+
+    def _is_ours(self, collection: str) -> bool:
+        prefix = f"{self._alias}-"
+        return collection.startswith(prefix) and is_name(collection.removeprefix(prefix))
+
+    async def _open(self, collection: str, *, is_new: bool) -> ServerIndex:
+        config = (await self._ask(self._client.get_collection(collection))).config
+        try:
+            manifest = Manifest.model_validate((config.metadata or {}).get(_METADATA))
+        except ValidationError as error:
+            raise IndexFailure(
+                f"collection {collection!r} of {self._connection.place} does not say what it was "
+                "made with: written by another program, or the server is older than Qdrant 1.16. "
+                "Delete the collection and run `why ingest` again, or choose another name"
+            ) from error
+        return ServerIndex(collection, manifest, self._connection, is_new=is_new)
+
+    async def _create(self, manifest: Manifest) -> ServerIndex:
+        collections = (await self._ask(self._client.get_collections())).collections
+        if any(collection.name == self._alias for collection in collections):
+            # Told now, because otherwise only publishing would fail, after all the work.
+            raise IndexFailure(
+                f"{self._connection.place} has a collection {self._alias!r}, which takes the name "
+                "that the index is found by: choose another name, or delete that collection"
+            )
+        collection = f"{self._alias}-{new_name(manifest.spec)}"
+        dimensions = manifest.spec.dimensions
+        await self._ask(
+            self._client.create_collection(
+                collection,
+                vectors_config={
+                    schema.DENSE: models.VectorParams(
+                        size=dimensions, distance=models.Distance.COSINE
+                    )
+                },
+                sparse_vectors_config={
+                    schema.SPARSE: models.SparseVectorParams(modifier=models.Modifier.IDF)
+                },
+                optimizers_config=models.OptimizersConfigDiff(
+                    indexing_threshold=schema.exact_kilobytes(dimensions)
+                ),
+                metadata={_METADATA: manifest.model_dump(mode="json")},
+            )
+        )
+        await self._index_payload(collection)
+        return await self._open(collection, is_new=True)
+
+    async def _index_payload(self, collection: str) -> None:
+        """Also when resuming: the run that made the collection may have died before this."""
+        kinds = dict.fromkeys(schema.KEYWORD_FIELDS, models.PayloadSchemaType.KEYWORD)
+        kinds[schema.VISIBLE_FROM] = models.PayloadSchemaType.INTEGER
+        for field, kind in kinds.items():
+            await self._ask(self._client.create_payload_index(collection, field, kind, wait=True))

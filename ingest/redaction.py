@@ -1,0 +1,126 @@
+"""Secrets out, before anything is stored or embedded.
+
+Two kinds of rules look at a text. Tokens with a shape of their own (cloud keys, chat and forge
+tokens, JWTs, private keys) are found by detect-secrets' plugins and by rules for those it does
+not know. Secrets that only their surroundings give away (``password=…``, ``Authorization: …``,
+the password in a connection string) are found by rules that look at the value too: runbooks are
+full of the *word* password, of placeholders and of variables, and those stay.
+
+Most texts hold none of the words that a rule needs, so a rule runs only where one occurs.
+What was found once is replaced wherever else the document repeats it, which also keeps a fact a
+verbatim part of the redacted text.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from ingest.documents import Document
+from ingest.redaction_rules import Rule, looks_random, rules_for
+
+_MIN_REPEATED = 8
+"""Shorter secrets are replaced where they were found and not wherever else they occur."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Finding:
+    start: int
+    end: int
+    kind: str
+
+
+def redact_document(document: Document, *, emails: bool = False) -> tuple[Document, Counter[str]]:
+    """The document without its secrets, and how many of each kind its title and text held.
+
+    A secret becomes ``[redacted:<kind>]`` in title, text and facts alike. ``emails`` takes
+    e-mail addresses out as well.
+    """
+    stated = [] if document.facts is None else list(_strings(document.facts.model_dump()))
+    rules = rules_for("\n".join([document.title, document.text, *stated]), emails=emails)
+    counts: Counter[str] = Counter()
+    known: dict[str, str] = {}
+    title = _redact(document.title, rules, counts, known)
+    texts = [_redact(section.text, rules, counts, known) for section in document.sections]
+    unstated = Counter[str]()  # facts repeat the text: they are changed with it, not counted twice
+
+    def without_secrets(text: str) -> str:
+        return _redact(text, rules, unstated, known)
+
+    facts: Any = None
+    if rules and document.facts is not None:
+        facts = _map_strings(document.facts.model_dump(), without_secrets)
+    if not counts and not unstated:
+        return document, counts
+    again = _replacer(known)
+    changed: dict[str, Any] = {name: getattr(document, name) for name in Document.model_fields}
+    changed["title"] = again(title)
+    changed["sections"] = tuple(
+        section.model_copy(update={"text": again(text)})
+        for section, text in zip(document.sections, texts, strict=True)
+    )
+    if document.facts is not None:
+        changed["facts"] = type(document.facts).model_validate(_map_strings(facts, again))
+    # Built anew, since a copy would take the cached text along.
+    return Document(**changed), counts
+
+
+def _redact(text: str, rules: Sequence[Rule], counts: Counter[str], known: dict[str, str]) -> str:
+    """``text`` without secrets; ``known`` collects those worth looking for elsewhere."""
+    findings = _findings(text, rules)
+    if not findings:
+        return text
+    parts: list[str] = []
+    end = 0
+    for finding in findings:
+        secret = text[finding.start : finding.end]
+        parts += [text[end : finding.start], f"[redacted:{finding.kind}]"]
+        end = finding.end
+        counts[finding.kind] += 1
+        if len(secret) >= _MIN_REPEATED and looks_random(secret):
+            known[secret] = finding.kind
+    return "".join([*parts, text[end:]])
+
+
+def _findings(text: str, rules: Sequence[Rule]) -> list[_Finding]:
+    """What to replace, in order and without overlap; the longer of two that overlap."""
+    found = [_Finding(start, end, rule.kind) for rule in rules for start, end in rule.find(text)]
+    found.sort(key=lambda finding: (finding.start, -finding.end))
+    kept: list[_Finding] = []
+    for finding in found:
+        if not kept or finding.start >= kept[-1].end:
+            kept.append(finding)
+        elif finding.end > kept[-1].end:
+            kept[-1] = _Finding(kept[-1].start, finding.end, kept[-1].kind)
+    return kept
+
+
+def _replacer(known: dict[str, str]) -> Callable[[str], str]:
+    """Replaces every other occurrence of what was found."""
+    secrets = sorted(known, key=len, reverse=True)
+    if not secrets:
+        return lambda text: text
+    pattern = re.compile("|".join(rf"(?<![\w-]){re.escape(s)}(?![\w-])" for s in secrets))
+    return lambda text: pattern.sub(lambda found: f"[redacted:{known[found[0]]}]", text)
+
+
+def _map_strings(value: Any, change: Callable[[str], str]) -> Any:
+    """``value`` with every string in it changed; keys stay."""
+    if isinstance(value, str):
+        return change(value)
+    if isinstance(value, dict):
+        return {key: _map_strings(item, change) for key, item in value.items()}
+    if isinstance(value, list | tuple):
+        return tuple(_map_strings(item, change) for item in value)
+    return value
+
+
+def _strings(value: Any) -> Iterator[str]:
+    if isinstance(value, str):
+        yield value
+    elif isinstance(value, dict | list | tuple):
+        for item in value.values() if isinstance(value, dict) else value:
+            yield from _strings(item)

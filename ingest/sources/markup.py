@@ -1,0 +1,126 @@
+"""Where the headings of Markdown, AsciiDoc and reStructuredText stand in their source lines."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cache
+from itertools import pairwise
+
+import docutils.core
+import docutils.nodes
+from markdown_it import MarkdownIt
+from markdown_it.token import Token
+
+from ingest.sources.front_matter import Metadata
+
+
+@dataclass(frozen=True, slots=True)
+class Heading:
+    """A heading: ``line`` (from 0) is where its section begins, ``level`` 1 is the outermost."""
+
+    line: int
+    level: int
+    text: str
+
+
+@cache
+def _markdown_parser() -> MarkdownIt:
+    return MarkdownIt("commonmark").enable("table")
+
+
+def markdown_headings(body: str, lines: list[str]) -> list[Heading]:
+    """Headings outside of lists and quotes.
+
+    Comments, which no reader of the page sees, are blanked in ``lines``.
+    """
+    headings: list[Heading] = []
+    tokens = _markdown_parser().parse(body)
+    for token, following in pairwise([*tokens, Token("end", "", 0)]):
+        if token.map is None or token.level:
+            continue
+        if token.type == "heading_open":
+            headings.append(Heading(token.map[0], int(token.tag[1]), _plain(following.content)))
+        elif token.type == "html_block" and re.fullmatch(
+            r"\s*<!--.*?-->\s*", token.content, re.DOTALL
+        ):
+            for index in range(*token.map):
+                lines[index] = ""
+    return [heading for heading in headings if heading.text]
+
+
+def _plain(inline: str) -> str:
+    """A heading's text without emphasis, code marks, link targets and anchors."""
+    text = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", inline)
+    text = re.sub(r"\s*\{#[^}]*\}\s*$", "", text)
+    return re.sub(r"[`*]|(?<!\w)_+|_+(?!\w)", "", text).strip()
+
+
+_ASCIIDOC_HEADING = re.compile(r"^(={1,6}|#{1,6})\s+(\S.*?)(?:\s+\1)?\s*$")
+_ASCIIDOC_ATTRIBUTE = re.compile(r"^:([A-Za-z][\w-]*):\s*(.*)$")
+_ASCIIDOC_BLOCK = re.compile(r"^(-{4,}|\.{4,}|\+{4,}|/{4,}|_{4,}|\*{4,}|={4,}|```\w*|--)\s*$")
+_ASCIIDOC_VERBATIM = ("----", "....", "++++", "////", "```")
+
+
+def asciidoc_headings(lines: list[str]) -> tuple[list[Heading], Metadata]:
+    """Headings by line rules: ``=`` to ``======`` outside of listings and comments.
+
+    The second value is the attributes of the document's header, blanked in ``lines``.
+    """
+    headings: list[Heading] = []
+    attributes: Metadata = {}
+    fence: str | None = None
+    in_header = True
+    for index, line in enumerate(lines):
+        if block := _ASCIIDOC_BLOCK.match(line):
+            mark = "```" if block[1].startswith("```") else block[1]
+            if fence is None and mark.startswith(_ASCIIDOC_VERBATIM):
+                fence = mark
+            elif fence == mark:
+                fence = None
+        elif fence is None and (found := _ASCIIDOC_HEADING.match(line)):
+            headings.append(Heading(index, len(found[1]), found[2]))
+        elif in_header and (attribute := _ASCIIDOC_ATTRIBUTE.match(line)):
+            attributes.setdefault(attribute[1].lower(), attribute[2].strip())
+            lines[index] = ""
+        elif not line.strip() and (headings or attributes):
+            in_header = False
+    return headings, attributes
+
+
+_UNDERLINE = re.compile(r"^([^\w\s])\1*\s*$")
+
+
+def restructured_headings(body: str, lines: Sequence[str]) -> list[Heading]:
+    """The section titles that docutils finds, and where they stand in the source."""
+    tree = docutils.core.publish_doctree(
+        body,
+        settings_overrides={
+            "_disable_config": True,
+            "doctitle_xform": False,
+            "docinfo_xform": False,
+            "file_insertion_enabled": False,
+            "raw_enabled": False,
+            "halt_level": 5,
+            "report_level": 5,
+            "warning_stream": None,
+        },
+    )
+    headings: list[Heading] = []
+    after = 0
+    for section in tree.findall(docutils.nodes.section):
+        title = section.next_node(docutils.nodes.title)
+        if title is None:
+            continue
+        level = 1
+        parent = section.parent
+        while isinstance(parent, docutils.nodes.section):
+            level, parent = level + 1, parent.parent
+        for index in range(after, len(lines) - 1):
+            if lines[index].strip() == title.rawsource and _UNDERLINE.match(lines[index + 1]):
+                over = index > after and lines[index - 1].rstrip() == lines[index + 1].rstrip()
+                headings.append(Heading(index - over, level, title.astext()))
+                after = index + 2
+                break
+    return headings

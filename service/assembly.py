@@ -1,0 +1,205 @@
+"""Settings → the parts: index, encoder, metrics, engine.
+
+The one place that decides which implementation stands behind a Protocol. Imports are local, so
+that a command pays only for what it uses.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from ingest.documents import Source
+from ingest.encoders import open_encoder
+from ingest.encoders.base import Encoder, EncoderError
+from ingest.index import Index, IndexFailure, IndexStore, Scope, open_store
+from service.engine import Engine
+from service.metrics.source import MetricsSource
+from service.retrieval import Retriever
+from service.scope import Vocabulary
+from service.settings import Settings, SettingsError
+
+
+def store_of(settings: Settings) -> IndexStore:
+    """The store of index generations: embedded, or a server when QDRANT_URL is set."""
+    key = settings.qdrant_api_key
+    return open_store(
+        directory=settings.index_dir,
+        url=settings.qdrant_url,
+        api_key=key.get_secret_value() if key else None,
+        collection=settings.qdrant_collection,
+        timeout=settings.qdrant_timeout,
+    )
+
+
+def encoder_of(settings: Settings) -> Encoder:
+    """The dense encoder. Raises: EncoderError."""
+    key = settings.embedding_api_key
+    return open_encoder(
+        settings.embedding_model,
+        endpoint_url=settings.embedding_url,
+        endpoint_key=key.get_secret_value() if key else None,
+        cache_dir=settings.cache_dir,
+    )
+
+
+def sources_of(settings: Settings) -> list[Source]:
+    """The configured sources, in order. Raises: SettingsError where there is none."""
+    from ingest.sources import open_source
+
+    if not settings.sources:
+        raise SettingsError(
+            "no sources are configured: write [[sources]] tables with `kind` and `path` into a "
+            "TOML file and pass it with --config (data/why.toml is an example)"
+        )
+    token = settings.grafana_token
+    return [
+        open_source(
+            source.kind,
+            name=source.name,
+            path=source.path,
+            url=source.url,
+            token=token.get_secret_value() if token else None,
+            base_url=source.base_url,
+            audience=source.audience,
+        )
+        for source in settings.sources
+    ]
+
+
+def metrics_of(settings: Settings) -> MetricsSource | None:
+    """Grafana if configured, else Prometheus, else the metrics file, else None.
+
+    Raises: SettingsError for an address or token that can't work.
+    """
+    try:
+        source = _metrics_of(settings)
+        if source is None or settings.alertmanager_url is None:
+            return source
+        from service.metrics.alertmanager import WithAlertmanager
+
+        return WithAlertmanager(source, settings.alertmanager_url)
+    except ValueError as error:
+        raise SettingsError(f"where the metrics are: {error}") from error
+
+
+def _metrics_of(settings: Settings) -> MetricsSource | None:
+    if settings.grafana_url is not None:
+        from service.metrics.grafana import GrafanaSource
+
+        grafana_token = settings.grafana_token
+        return GrafanaSource(
+            settings.grafana_url,
+            grafana_token.get_secret_value() if grafana_token else None,
+            settings.grafana_datasource,
+        )
+    if settings.prometheus_url is not None:
+        from service.metrics.prometheus import PrometheusSource
+
+        token = settings.prometheus_token
+        return PrometheusSource(
+            settings.prometheus_url,
+            token=token.get_secret_value() if token else None,
+            annotations_path=settings.annotations_file,
+        )
+    if settings.metrics_file is not None:
+        from service.metrics.openmetrics import OpenMetricsSource
+
+        return OpenMetricsSource(settings.metrics_file, annotations_path=settings.annotations_file)
+    return None
+
+
+def moment_of(settings: Settings) -> datetime:
+    """The moment at which questions are asked, UTC. Raises: SettingsError."""
+    if settings.as_of == "now":
+        return datetime.now(UTC)
+    try:
+        moment = datetime.fromisoformat(settings.as_of)
+    except ValueError as error:
+        raise SettingsError(f"as_of: {error}; write for example 2026-11-12T07:30:00Z") from error
+    return moment.astimezone(UTC) if moment.tzinfo else moment.replace(tzinfo=UTC)
+
+
+def zone_of(settings: Settings) -> ZoneInfo:
+    """The reader's time zone. Raises: SettingsError."""
+    try:
+        return ZoneInfo(settings.timezone)
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise SettingsError(
+            f"timezone: {settings.timezone!r} is no IANA zone; write for example Europe/Berlin"
+        ) from error
+
+
+async def vocabulary_of(index: Index, scope: Scope) -> Vocabulary:
+    """The names that the visible documents use."""
+    services, regions, customers = [
+        tuple(sorted(await index.values(field, scope)))
+        for field in ("services", "regions", "customers")
+    ]
+    return Vocabulary(services=services, regions=regions, customers=customers)
+
+
+@dataclass(frozen=True)
+class Knowledge:
+    """What is open of the documents: the current generation and what searches it."""
+
+    index: Index
+    encoder: Encoder
+    retriever: Retriever
+
+
+@asynccontextmanager
+async def open_knowledge(settings: Settings) -> AsyncIterator[Knowledge]:
+    """The current generation, for reading. Raises: IndexFailure, EncoderError."""
+    async with AsyncExitStack() as stack:
+        store = store_of(settings)
+        stack.push_async_callback(store.aclose)
+        index = await store.open_current()
+        stack.push_async_callback(index.aclose)
+        encoder = encoder_of(settings)
+        if encoder.name != index.spec.dense_model:
+            raise EncoderError(
+                f"the index was built with {index.spec.dense_model}, the settings ask for "
+                f"{encoder.name}: run `why ingest`, or set WHY_EMBEDDING_MODEL back"
+            )
+        yield Knowledge(index, encoder, Retriever(index, encoder))
+
+
+@asynccontextmanager
+async def open_engine(
+    settings: Settings, *, as_of: datetime, knowledge: Knowledge | None = None
+) -> AsyncIterator[Engine]:
+    """An engine on what is there: without an index or metrics it answers, and says so.
+
+    ``knowledge`` is opened, and closed again, where the caller has none open.
+
+    Raises: SettingsError.
+    """
+    from service.reports.extractive import ExtractiveWriter
+
+    zone = zone_of(settings)
+    missing: list[str] = []
+    async with AsyncExitStack() as stack:
+        vocabulary = Vocabulary()
+        try:
+            if knowledge is None:
+                knowledge = await stack.enter_async_context(open_knowledge(settings))
+            scope = Scope(audience=settings.audience, as_of=as_of)
+            vocabulary = await vocabulary_of(knowledge.index, scope)
+        except (IndexFailure, EncoderError) as error:
+            missing.append(f"the documents: {error}")
+        metrics = metrics_of(settings)
+        if metrics is not None:
+            stack.push_async_callback(metrics.aclose)
+        yield Engine(
+            retriever=knowledge.retriever if knowledge else None,
+            vocabulary=vocabulary,
+            metrics=metrics,
+            writer=ExtractiveWriter(),
+            zone=zone,
+            deadline=timedelta(seconds=settings.deadline),
+            missing=missing,
+        )

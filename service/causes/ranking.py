@@ -1,0 +1,315 @@
+"""Evidence → at most five ranked candidates. Pure, deterministic, and with every knob in sight.
+
+A candidate is a component (in the disturbed region). It scores by four kinds of evidence, each
+between 0 and 1 and weighted by ``RankingPolicy``: its own metrics changed strongly; they changed
+before the others' (a cause comes first); a deployment touched it shortly before; past incidents
+and runbooks name it for what is seen. What users feel (latency, errors) counts less than what
+runs out (connections, memory), because a symptom travels and a shortage stays where it is.
+
+Sources of the idea: signed robust deviations (BARO, Pham et al., FSE 2024), onset order (Wang et
+al., CloudRanger, CCGRID 2018), and retrieval of similar incidents (RCACopilot, EuroSys 2024).
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+
+from ingest.documents import Frozen
+from service.causes.disturbances import (
+    Disturbance,
+    DisturbancePolicy,
+    related_signals,
+    saturating,
+)
+from service.causes.knowledge import KnownCause, speaks_of
+from service.metrics.labels import component_of, region_of
+from service.metrics.observe import Observation
+from service.metrics.signals import Nature, Signal
+from service.metrics.source import Change
+from service.scope import QuestionScope, mentioned
+
+
+class RankingPolicy(Frozen):
+    """Every number of the ranking."""
+
+    metrics: float = 0.30
+    onset: float = 0.20
+    change: float = 0.30
+    knowledge: float = 0.20
+    saturation: float = 1.0
+    """Weight of a shortage among the metrics evidence …"""
+    symptom: float = 0.6
+    """… and of a symptom …"""
+    other: float = 0.4
+    """… and of anything else."""
+    onset_decay: timedelta = timedelta(minutes=10)
+    """A component that changed this much later than the first has 1/e of the onset score."""
+    change_decay: timedelta = timedelta(minutes=20)
+    change_reach: timedelta = timedelta(minutes=30)
+    """Changes longer ago than this are not connected to what followed."""
+    idle_change: float = 0.3
+    """Share of the change score for a component whose own metrics stayed calm."""
+    unconfirmed: float = 0.5
+    runbook: float = 0.7
+    """Weight of a runbook's cause, if the runbook's alert fired; half of it otherwise."""
+    analogy: float = 0.5
+    """Weight of an incident that a release caused, for another component just released."""
+    other_metrics: float = 0.5
+    """Weight of a known cause that speaks of none of the metrics that changed."""
+    knowledge_rank: float = 0.15
+    """Each rank further down the search takes about this share off a known cause."""
+    least: float = 0.2
+    """Candidates with a lower score are not shown …"""
+    least_share: float = 0.35
+    """… nor those with less than this share of the best one's."""
+    least_known: float = 0.05
+    """… nor, without metrics, what is only known with less than this."""
+    limit: int = 5
+
+
+class ScoreParts(Frozen):
+    """Why a cause stands where it stands; each part is weighted and they add up to the score."""
+
+    metrics: float = 0.0
+    """How strongly the component's own metrics changed."""
+    onset: float = 0.0
+    """How early it changed, compared with everything else that did."""
+    change: float = 0.0
+    """How shortly before a deployment or other change on it happened."""
+    knowledge: float = 0.0
+    """How well past incidents and runbooks name it for what is seen."""
+
+    @property
+    def total(self) -> float:
+        return self.metrics + self.onset + self.change + self.knowledge
+
+
+class RankedCause(Frozen):
+    """A candidate with its evidence, best first within each kind."""
+
+    component: str
+    region: str | None
+    score: float
+    parts: ScoreParts
+    signals: tuple[Signal, ...] = ()
+    changes: tuple[Change, ...] = ()
+    alerts: tuple[str, ...] = ()
+    """Names of the alerts that fired on the component itself."""
+    known: tuple[KnownCause, ...] = ()
+    first: datetime | None = None
+    """When its own metrics began to change."""
+
+
+def rank_causes(
+    disturbance: Disturbance,
+    observation: Observation,
+    known: Sequence[KnownCause],
+    scope: QuestionScope,
+    services: Sequence[str],
+    *,
+    policy: RankingPolicy,
+    disturbances: DisturbancePolicy,
+) -> list[RankedCause]:
+    """The most likely causes of a disturbance, best first; ties by name."""
+    related = _first_episodes(related_signals(disturbance, observation, policy=disturbances))
+    by_component: dict[str, list[Signal]] = {}
+    for signal in related:
+        component = component_of(signal.labels)
+        if component is not None:
+            by_component.setdefault(component, []).append(signal)
+    earliest = min((s.onset for s in related), default=disturbance.started)
+    firsts = {c: min(s.onset for s in signals) for c, signals in by_component.items()}
+    names = tuple(dict.fromkeys([*services, *by_component]))
+    changed: dict[str, list[tuple[Change, float]]] = {}
+    for change in observation.changes:
+        for component in changed_components(change, names):
+            lag = firsts.get(component, earliest) - change.at
+            if not _in_region(change, disturbance.region, scope, observation):
+                continue
+            # Deployments are stamped when they begin or when they end: allow one step.
+            if -observation.step <= lag <= policy.change_reach:
+                share = 1.0 if component in by_component else policy.idle_change
+                score = share * _decay(max(lag, timedelta(0)), policy.change_decay)
+                changed.setdefault(component, []).append((change, score))
+    released = set(changed)
+    short = {
+        component
+        for component, signals in by_component.items()
+        if any(s.nature is Nature.SATURATION for s in signals)
+    }
+    alarms: dict[str | None, set[str]] = {}
+    for alert in disturbance.alerts:
+        alarms.setdefault(component_of(alert.labels), set()).add(alert.name)
+    ranked = []
+    for component in sorted({*by_component, *changed}):
+        signals = sorted(
+            by_component.get(component, ()), key=lambda s: (-_weight(s, policy), s.onset, s.query)
+        )
+        metrics = [s.metric for s in signals]
+        support = [
+            (_relevance(k, component, metrics, disturbance, alarms, short, released, policy), k)
+            for k in known
+        ]
+        support = sorted(
+            ((r, k) for r, k in support if r > 0), key=lambda item: (-item[0], item[1].rank)
+        )
+        changes = sorted(changed.get(component, ()), key=lambda item: (-item[1], item[0].at))
+        first = firsts.get(component)
+        parts = ScoreParts(
+            metrics=policy.metrics * max((_weight(s, policy) for s in signals), default=0.0),
+            onset=policy.onset * (_decay(first - earliest, policy.onset_decay) if first else 0.0),
+            change=policy.change * max((score for _, score in changes), default=0.0),
+            knowledge=policy.knowledge * max((r for r, _ in support), default=0.0),
+        )
+        if parts.total >= policy.least and not _only_suffers(component, signals, parts, scope):
+            ranked.append(
+                RankedCause(
+                    component=component,
+                    region=disturbance.region,
+                    score=round(parts.total, 4),
+                    parts=parts,
+                    signals=tuple(signals),
+                    changes=tuple(change for change, _ in changes),
+                    alerts=tuple(sorted(alarms.get(component, ()))),
+                    known=tuple(k for _, k in support),
+                    first=first,
+                )
+            )
+    return _shown(ranked, policy)
+
+
+def rank_from_knowledge(
+    known: Sequence[KnownCause], scope: QuestionScope, *, policy: RankingPolicy
+) -> list[RankedCause]:
+    """Causes when no metrics could be seen: what documents say, and nothing more.
+
+    An incident that happened inside the asked window is about the question itself.
+    """
+    best: dict[str, list[tuple[float, KnownCause]]] = {}
+    for cause in known:
+        # A report that blames no known component stands for itself.
+        component = cause.component or cause.title
+        if not _concerns(cause, scope):
+            continue
+        same_time = cause.happened is not None and scope.window.contains(cause.happened)
+        relevance = _by_rank(cause, policy) * (
+            (1.0 if cause.confirmed else policy.unconfirmed) if cause.incident else policy.runbook
+        )
+        best.setdefault(component, []).append((0.5 * relevance + 0.5 * same_time, cause))
+    ranked = []
+    for component, found in best.items():
+        found.sort(key=lambda item: (-item[0], item[1].rank))
+        parts = ScoreParts(knowledge=policy.knowledge * found[0][0])
+        if parts.total < policy.least_known:
+            continue
+        ranked.append(
+            RankedCause(
+                component=component,
+                region=None,
+                score=round(parts.total, 4),
+                parts=parts,
+                known=tuple(cause for _, cause in found),
+            )
+        )
+    return _shown(ranked, policy)
+
+
+def _shown(ranked: Sequence[RankedCause], policy: RankingPolicy) -> list[RankedCause]:
+    """The best first, ties by name; without what is far behind the best."""
+    ordered = sorted(ranked, key=lambda cause: (-cause.score, cause.component))
+    best = ordered[0].score if ordered else 0.0
+    return [c for c in ordered if c.score >= policy.least_share * best][: policy.limit]
+
+
+def changed_components(change: Change, names: Sequence[str]) -> tuple[str, ...]:
+    """The components that a change touched: those it is tagged with, else those it names."""
+    tagged = tuple(name for name in names if name in change.tags)
+    return tagged or mentioned(change.text, names)
+
+
+def _in_region(
+    change: Change, region: str | None, scope: QuestionScope, observation: Observation
+) -> bool:
+    regions = {region_of(s.labels) for s in observation.signals} | set(scope.regions)
+    named = {
+        name
+        for name in regions
+        if name is not None and (name in change.tags or mentioned(change.text, [name]))
+    }
+    return region is None or not named or region in named
+
+
+def _first_episodes(signals: Sequence[Signal]) -> list[Signal]:
+    """One signal per series: what came back later is not what began it."""
+    first: dict[tuple[str, tuple[tuple[str, str], ...]], Signal] = {}
+    for signal in sorted(signals, key=lambda s: s.onset):
+        first.setdefault((signal.metric, tuple(sorted(signal.labels.items()))), signal)
+    return list(first.values())
+
+
+def _weight(signal: Signal, policy: RankingPolicy) -> float:
+    share = {
+        Nature.SATURATION: policy.saturation,
+        Nature.SYMPTOM: policy.symptom,
+    }.get(signal.nature, policy.other)
+    return share * saturating(signal.strength)
+
+
+def _decay(lag: timedelta, scale: timedelta) -> float:
+    return math.exp(-lag / scale)
+
+
+def _by_rank(cause: KnownCause, policy: RankingPolicy) -> float:
+    return 1.0 / (1.0 + policy.knowledge_rank * (cause.rank - 1))
+
+
+def _relevance(
+    cause: KnownCause,
+    component: str,
+    metrics: Sequence[str],
+    disturbance: Disturbance,
+    alarms: Mapping[str | None, set[str]],
+    short: set[str],
+    released: set[str],
+    policy: RankingPolicy,
+) -> float:
+    """How much a known cause supports a component for this disturbance, 0..1."""
+    if cause.incident:
+        kind = 1.0 if cause.confirmed else policy.unconfirmed
+        suffering = set(disturbance.components)
+        kind *= 0.5 + 0.5 * len(suffering & set(cause.services)) / max(1, len(suffering))
+    else:
+        fired = set().union(*alarms.values())
+        kind = policy.runbook * (1.0 if fired & set(cause.alerts) else 0.5)
+    # A page about a component's own alert need not name the component.
+    nameless = cause.component is None and bool(alarms.get(component, set()) & set(cause.alerts))
+    fits = 1.0 if speaks_of(cause, metrics) else policy.other_metrics
+    if (
+        nameless
+        or component == cause.component
+        or (component in cause.mentions and component in short)
+    ):
+        role = fits
+    elif cause.is_about_a_release and component in released and short & set(cause.mentions):
+        role = policy.analogy
+    else:
+        return 0.0  # to be named as the victim is not to be blamed
+    return kind * role * _by_rank(cause, policy)
+
+
+def _only_suffers(
+    component: str, signals: Sequence[Signal], parts: ScoreParts, scope: QuestionScope
+) -> bool:
+    """The asked service itself is no cause of its own symptom unless more than that shows."""
+    return (
+        component in scope.services
+        and parts.change == 0.0
+        and all(s.nature is not Nature.SATURATION for s in signals)
+    )
+
+
+def _concerns(cause: KnownCause, scope: QuestionScope) -> bool:
+    asked = {*scope.services}
+    return not asked or bool(asked & {*cause.services, *cause.mentions})

@@ -1,0 +1,132 @@
+"""Measures of rankings, and how far they can be trusted.
+
+Measures come from ir-measures (MacAvaney et al. 2022). Intervals are percentile bootstrap
+intervals over questions (Efron & Tibshirani 1993); every system is resampled with the same
+questions, so that the difference of two systems is that of pairs.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import ir_measures
+import numpy as np
+from ir_measures import RR, Success, nDCG
+from numpy.typing import NDArray
+
+from ingest.documents import Frozen
+
+MEASURES = {
+    "recall@1": Success @ 1,
+    "recall@3": Success @ 3,
+    "recall@5": Success @ 5,
+    "recall@10": Success @ 10,
+    "MRR": RR,
+    "nDCG@10": nDCG @ 10,
+}
+"""By the names that are printed. Any gold page of a question counts, so recall@k is the share
+of questions with one among the first k documents."""
+
+RESAMPLES = 5000
+CONFIDENCE = 0.95
+_SEED = 20_260_101
+_CELLS = 4_000_000
+"""Of the matrix of resampled questions that is in memory at a time."""
+
+
+class Estimate(Frozen):
+    """A mean over questions and its interval at ``CONFIDENCE``."""
+
+    value: float
+    low: float
+    high: float
+
+
+class Difference(Estimate):
+    """How much better one system is than another on the same questions.
+
+    ``share_not_better`` is the share of resamples in which it is not better at all.
+    """
+
+    share_not_better: float
+
+
+def score_rankings(
+    gold: Sequence[Sequence[str]], rankings: Sequence[Sequence[str]]
+) -> NDArray[np.float64]:
+    """Every measure of every ranking; shape ``(questions, len(MEASURES))``.
+
+    ``rankings`` holds document ids, best first; what is not in it was not found.
+    """
+    relevant = {str(n): dict.fromkeys(ids, 1) for n, ids in enumerate(gold)}
+    # Scores that fall with the rank: ir-measures would order ties in its own way.
+    found = {
+        str(n): {document: float(-rank) for rank, document in enumerate(ranking)}
+        for n, ranking in enumerate(rankings)
+    }
+    columns = {measure: column for column, measure in enumerate(MEASURES.values())}
+    scores = np.zeros((len(gold), len(columns)))
+    for metric in ir_measures.iter_calc(list(columns), relevant, found):
+        scores[int(metric.query_id), columns[metric.measure]] = metric.value
+    return scores
+
+
+class Bootstrap:
+    """Resampled means of each system's measures.
+
+    ``scores``: by system, of shape (questions, measures).
+    """
+
+    def __init__(
+        self, scores: Mapping[str, NDArray[np.float64]], resamples: int = RESAMPLES
+    ) -> None:
+        self._means = {name: values.mean(axis=0) for name, values in scores.items()}
+        stacked = np.stack(list(scores.values()), axis=1)
+        questions = stacked.shape[0]
+        flat = stacked.reshape(questions, -1)
+        rng = np.random.default_rng(_SEED)
+        chances = np.full(questions, 1 / questions)
+        step = max(1, _CELLS // questions)
+        blocks = []
+        for start in range(0, resamples, step):
+            # How often each question is drawn is all that a mean needs to know.
+            drawn = rng.multinomial(questions, chances, size=min(step, resamples - start))
+            blocks.append(drawn @ flat / questions)
+        samples = np.concatenate(blocks).reshape(resamples, *stacked.shape[1:])
+        self._samples = {name: samples[:, column] for column, name in enumerate(scores)}
+
+    def estimates(self, system: str) -> dict[str, Estimate]:
+        """By measure."""
+        low, high = _interval(self._samples[system])
+        return {
+            name: Estimate(value=value, low=low[column], high=high[column])
+            for column, (name, value) in enumerate(self._by_name(self._means[system]))
+        }
+
+    def differences(self, system: str, other: str) -> dict[str, Difference]:
+        """``system`` minus ``other``, by measure."""
+        samples = self._samples[system] - self._samples[other]
+        low, high = _interval(samples)
+        # A resample with equal means must not become "better" by a rounding error.
+        not_better = (samples <= 1e-12).mean(axis=0)
+        return {
+            name: Difference(
+                value=value,
+                low=low[column],
+                high=high[column],
+                share_not_better=not_better[column],
+            )
+            for column, (name, value) in enumerate(
+                self._by_name(self._means[system] - self._means[other])
+            )
+        }
+
+    @staticmethod
+    def _by_name(means: NDArray[np.float64]) -> list[tuple[str, float]]:
+        return list(zip(MEASURES, means.tolist(), strict=True))
+
+
+def _interval(samples: NDArray[np.float64]) -> tuple[list[float], list[float]]:
+    tail = (1 - CONFIDENCE) / 2
+    low, high = np.quantile(samples, [tail, 1 - tail], axis=0)
+    return low.tolist(), high.tolist()

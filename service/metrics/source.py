@@ -1,0 +1,139 @@
+"""The seam to live metrics: what can be asked, and what an answer is.
+
+An empty result, an error and a timeout are three different things here: an empty
+``RangeResult`` is an answer, the others are exceptions::
+
+    MetricsError
+     ├── MetricsUnavailable   nobody answers, or the server fails (5xx, 429 after retries)
+     ├── MetricsTimeout       no answer within the deadline
+     └── QueryRejected        the server understood and refused (bad PromQL, too many points)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import datetime, timedelta
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from ingest.documents import Frozen, UtcTime
+
+
+class MetricsError(Exception):
+    """Root of what can go wrong when metrics are asked; the message names query and setting."""
+
+
+class MetricsUnavailable(MetricsError):
+    """The source does not answer, or fails."""
+
+
+class MetricsTimeout(MetricsError):
+    """No answer within the deadline."""
+
+
+class QueryRejected(MetricsError):
+    """The source refused this query."""
+
+
+class Window(Frozen):
+    """A span of time ``[start, end]`` in UTC."""
+
+    start: UtcTime
+    end: UtcTime
+
+    @property
+    def duration(self) -> timedelta:
+        return self.end - self.start
+
+    def contains(self, moment: datetime) -> bool:
+        return self.start <= moment <= self.end
+
+
+class Series:
+    """One time series of an answer.
+
+    ``times``: unix seconds, shape ``(n,)`` float64, ascending; ``values``: shape ``(n,)``
+    float64, in the unit of the query. Steps without a sample are absent, never filled.
+    """
+
+    __slots__ = ("labels", "times", "values")
+
+    def __init__(
+        self, labels: dict[str, str], times: NDArray[np.float64], values: NDArray[np.float64]
+    ) -> None:
+        self.labels = labels
+        self.times = times
+        self.values = values
+
+
+class RangeResult:
+    """The answer to a range query. ``truncated`` says in words what was cut, or is None."""
+
+    __slots__ = ("series", "truncated", "warnings")
+
+    def __init__(
+        self,
+        series: Sequence[Series],
+        *,
+        warnings: Sequence[str] = (),
+        truncated: str | None = None,
+    ) -> None:
+        self.series = tuple(series)
+        self.warnings = tuple(warnings)
+        self.truncated = truncated
+
+
+class Alert(Frozen):
+    """An alert that fired. ``ended`` is None while it still fires at the end of the window."""
+
+    name: str
+    labels: dict[str, str]
+    started: UtcTime
+    ended: UtcTime | None = None
+    severity: str | None = None
+
+
+class Change(Frozen):
+    """A deployment, config change or other annotation at a point in time."""
+
+    at: UtcTime
+    text: str
+    tags: tuple[str, ...] = ()
+    until: UtcTime | None = None
+    url: str | None = None
+
+
+class MetricsSource(Protocol):
+    """Where live metrics come from: Prometheus, Grafana, or a file of samples."""
+
+    @property
+    def name(self) -> str:
+        """What a reader calls it, e.g. ``Prometheus at https://…`` (no secrets)."""
+        ...
+
+    async def query_range(self, query: str, window: Window, step: timedelta) -> RangeResult:
+        """Evaluate PromQL at ``window.start``, ``start + step``, … ≤ ``window.end``.
+
+        Raises: MetricsUnavailable, MetricsTimeout, QueryRejected.
+        """
+        ...
+
+    async def metric_names(self, window: Window) -> list[str]:
+        """Names of the metrics that have samples in the window, sorted."""
+        ...
+
+    async def alerts(self, window: Window) -> list[Alert]:
+        """Alerts that fired in the window, by start."""
+        ...
+
+    async def changes(self, window: Window) -> list[Change]:
+        """Deployments and other annotations in the window, by time."""
+        ...
+
+    def link(self, query: str, window: Window) -> str | None:
+        """A URL at which a person sees this query over this window, or None."""
+        ...
+
+    async def aclose(self) -> None: ...

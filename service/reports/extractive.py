@@ -1,0 +1,34 @@
+"""The writer that needs no LLM: sentences taken from evidence, or assembled out of it.
+
+Every sentence is a template filled with samples, times and quotations, and cites where each of
+them comes from. It words what the ranking decided and adds nothing.
+"""
+
+from __future__ import annotations
+
+from service.reports.cause_sentences import CauseSentences
+from service.reports.disturbance_sentences import DisturbanceSentences
+from service.reports.draft import Draft, Findings
+from service.reports.phrases import Clock
+
+
+class ExtractiveWriter:
+    """A ``ReportWriter`` of templates and quotations."""
+
+    name = "extractive"
+
+    async def write(self, findings: Findings) -> Draft:
+        clock = Clock(findings.scope.window)
+        of_causes = CauseSentences(findings, clock)
+        causes = tuple(of_causes.cause(cause, findings.causes) for cause in findings.causes)
+        disturbance = findings.disturbance
+        if disturbance is None:
+            return Draft(causes=causes)
+        of_night = DisturbanceSentences(findings, clock)
+        return Draft(
+            summary=(*of_causes.verdict(), *of_night.summary(disturbance)),
+            causes=causes,
+            impact=(*of_night.impact(disturbance), *of_night.customers(disturbance)),
+            timeline=of_night.timeline(disturbance),
+            also_seen=tuple(of_night.other(other) for other in findings.others),
+        )

@@ -1,0 +1,177 @@
+"""Report → Markdown: for the terminal, and for whoever pastes it into a ticket."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping
+
+from service.reports.charts import as_text
+from service.reports.model import (
+    AlertCitation,
+    Cause,
+    ChangeCitation,
+    Citation,
+    Claim,
+    MetricCitation,
+    Outcome,
+    PassageCitation,
+    Report,
+)
+
+
+def to_markdown(report: Report, images: Mapping[int, str] | None = None) -> str:
+    """The whole report. Times are UTC.
+
+    ``images``: number of a charted citation → address of its image; the others are drawn as text.
+    """
+    return "\n\n".join(block for block in _blocks(report, images or {}) if block) + "\n"
+
+
+def _blocks(report: Report, images: Mapping[int, str]) -> Iterable[str]:
+    window = report.scope.window
+    yield f"# {_plain(report.question)}"
+    about = [
+        f"{window.start:%Y-%m-%d %H:%M} – {window.end:%Y-%m-%d %H:%M} UTC ({report.scope.reason})",
+        *(
+            ", ".join(names)
+            for names in (report.scope.services, report.scope.regions, report.scope.customers)
+            if names
+        ),
+    ]
+    yield f"*{' · '.join(about)}*"
+    if report.outcome is Outcome.NO_INCIDENT_VISIBLE:
+        yield "**No incident visible.** The metrics were read; nothing in this scope went wrong."
+    elif report.outcome is Outcome.NO_CAUSE_SUPPORTED:
+        yield "**No cause is supported by what could be seen.**"
+    if report.summary:
+        yield _list(report.summary)
+    for chart in report.charts:
+        if chart.citation in images:
+            yield f"![{_plain(chart.title)}]({images[chart.citation]})"
+        else:
+            yield f"{_plain(chart.title)} [{chart.citation}]\n\n```text\n{as_text(chart)}\n```"
+    if report.causes:
+        yield "## Most likely causes"
+    for cause in report.causes:
+        yield _cause(cause)
+    impact = report.impact
+    if impact.claims or impact.services:
+        yield "## Impact"
+        names = [
+            f"**{label}** {', '.join(values)}"
+            for label, values in (
+                ("Services", impact.services),
+                ("Regions", impact.regions),
+                ("Customers", impact.customers),
+            )
+            if values
+        ]
+        yield " · ".join(names)
+        yield _list(impact.claims)
+    if report.timeline:
+        yield "## Timeline"
+        yield _list(report.timeline)
+    if report.also_seen:
+        yield "## Also in this window, apparently unrelated"
+        yield _list(report.also_seen)
+    if report.related:
+        yield "## What is written about it"
+        yield "\n".join(_related(passage) for passage in report.related)
+    yield "## What I could not see"
+    missing = [*report.not_seen]
+    if report.dropped_claims:
+        missing.append(
+            f"{report.dropped_claims} sentence(s) were removed: their citations did not check out"
+        )
+    yield "\n".join(f"- {_plain(item)}" for item in missing) or "Nothing is known to be missing."
+    if report.citations:
+        yield "## Sources"
+        yield "\n".join(_source(citation) for citation in report.citations)
+    total = sum(timing.milliseconds for timing in report.timings)
+    phases = " · ".join(f"{t.phase} {t.milliseconds:.0f}" for t in report.timings)
+    yield f"*{total:.0f} ms: {phases} · writer: {report.writer}*"
+
+
+def _cause(cause: Cause) -> str:
+    where = f" ({cause.region})" if cause.region else ""
+    parts = cause.parts
+    weights = " · ".join(
+        f"{name} {value:.2f}"
+        for name, value in (
+            ("metrics", parts.metrics),
+            ("onset", parts.onset),
+            ("change", parts.change),
+            ("knowledge", parts.knowledge),
+        )
+    )
+    lines = [
+        f"### {cause.rank}. {_plain(cause.component)}{where} – score {cause.score:.2f}",
+        "",
+        f"*{weights}*",
+        "",
+        _list(cause.evidence),
+    ]
+    lines.extend(f"- Against: {_claim(claim)}" for claim in cause.against)
+    if cause.next_check is not None:
+        lines.append(f"- **Next check:** {_claim(cause.next_check)}")
+    if cause.runbook is not None:
+        lines.append(f"- **Runbook:** {_link(cause.runbook.title, cause.runbook.url)}")
+    return "\n".join(lines)
+
+
+def _list(claims: Iterable[Claim]) -> str:
+    return "\n".join(f"- {_claim(claim)}" for claim in claims)
+
+
+def _claim(claim: Claim) -> str:
+    numbers = "".join(f"[{number}]" for number in claim.citations)
+    return f"{_plain(claim.text)} {numbers}"
+
+
+def _related(citation: PassageCitation) -> str:
+    prose = [line for line in citation.quote.splitlines() if not line.startswith("#")]
+    quote = " ".join(" ".join(prose).split())
+    short = quote if len(quote) <= 240 else quote[:240].rsplit(" ", 1)[0] + " …"
+    return f"- {_link(citation.title, citation.url)}: “{_plain(short)}” [{citation.number}]"
+
+
+def _source(citation: Citation) -> str:
+    return f"- [{citation.number}] {_describe(citation)}"
+
+
+def _describe(citation: Citation) -> str:
+    if isinstance(citation, PassageCitation):
+        place = " › ".join(citation.headings)
+        written = f", {citation.written_at:%Y-%m-%d}" if citation.written_at else ""
+        return (
+            f"{citation.kind.value}: {_link(citation.title, citation.url)}"
+            f"{' › ' + _plain(place) if place else ''}"
+            f" (characters {citation.start}–{citation.end}{written})"
+        )
+    if isinstance(citation, MetricCitation):
+        labels = ", ".join(f"{name}={value}" for name, value in sorted(citation.labels.items()))
+        graph = f" · [graph]({citation.url})" if citation.url else ""
+        return f"metric: `{citation.query}` {_plain(labels)}{graph}"
+    if isinstance(citation, AlertCitation):
+        until = f"{citation.ended:%Y-%m-%d %H:%M}" if citation.ended else "still firing"
+        labels = ", ".join(f"{name}={value}" for name, value in sorted(citation.labels.items()))
+        return (
+            f"alert: {citation.name} {citation.started:%Y-%m-%d %H:%M} – {until} ({_plain(labels)})"
+        )
+    assert isinstance(citation, ChangeCitation)  # noqa: S101 - the union's last member
+    return f"change: {_plain(citation.text)} ({citation.at:%Y-%m-%d %H:%M})"
+
+
+def _link(title: str, url: str | None) -> str:
+    return f"[{_plain(title)}]({url})" if url else _plain(title)
+
+
+_ACTIVE = re.compile(r"([\\\[\]<>*#|])|(?<!\w)_|_(?!\w)|!(?=\[)")
+
+
+def _plain(text: str) -> str:
+    """Text from documents is data: no markup of its own (links, images, headings, HTML)."""
+    parts = re.split(r"(`[^`]*`)", text)
+    return "".join(
+        part if part.startswith("`") else _ACTIVE.sub(lambda m: "\\" + m[0], part) for part in parts
+    )

@@ -1,0 +1,185 @@
+"""Every setting of Why, in one typed model.
+
+A setting comes from the environment (``WHY_<NAME>``; Qdrant's two have their usual names,
+``QDRANT_URL`` and ``QDRANT_API_KEY``), else from the TOML file, else from its default. Paths in
+the TOML file are relative to that file, paths in the environment to the working directory.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from pathlib import Path
+from typing import Any, Literal
+
+import platformdirs
+from pydantic import (
+    AliasChoices,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    model_validator,
+)
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from ingest.documents import EVERYONE, KINDS_WITH_URL, SourceKind
+
+
+class SettingsError(Exception):
+    """A setting is missing or wrong; the message names it, where it was set, and what to do."""
+
+
+class SourceSettings(BaseModel):
+    """One ``[[sources]]`` table of the TOML file."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    kind: SourceKind
+    path: Path | None = None
+    """Folder (or file, where the kind has one) to read."""
+    url: str | None = None
+    """Instead of ``path``, for dashboards and alerts: a Grafana, read with ``grafana_token``."""
+    name: str = ""
+    """Unique name; the first part of its documents' ids. Default: the kind."""
+    base_url: str | None = None
+    """Where a person opens these documents, e.g. the wiki's address; ids are appended."""
+    audience: tuple[str, ...] = (EVERYONE,)
+    """Who may read what comes from here."""
+
+    def model_post_init(self, _: Any) -> None:
+        if not self.name:
+            object.__setattr__(self, "name", self.kind.value)
+
+    @model_validator(mode="after")
+    def _has_one_place(self) -> SourceSettings:
+        if (self.path is None) == (self.url is None):
+            raise ValueError("give this source either a `path` or a `url`")
+        if self.url is not None and self.kind not in KINDS_WITH_URL:
+            kinds = ", ".join(sorted(KINDS_WITH_URL))
+            raise ValueError(f"`url` is for {kinds}; give this source a `path`")
+        return self
+
+
+class Settings(BaseSettings):
+    """All settings. ``Settings()`` reads the environment only; see ``load_settings``."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="WHY_", extra="forbid", frozen=True, populate_by_name=True
+    )
+
+    sources: tuple[SourceSettings, ...] = ()
+    """What to ingest. In the environment: JSON."""
+
+    index_dir: Path = Field(default_factory=lambda: platformdirs.user_data_path("why") / "index")
+    """Folder of the embedded Qdrant index. Unused when QDRANT_URL is set."""
+    cache_dir: Path = Field(default_factory=lambda: platformdirs.user_cache_path("why"))
+    """Folder of what can be computed again (the exported embedding model)."""
+    qdrant_url: str | None = Field(
+        default=None, validation_alias=AliasChoices("qdrant_url", "QDRANT_URL")
+    )
+    """A Qdrant server or cluster to use instead of the embedded one."""
+    qdrant_api_key: SecretStr | None = Field(
+        default=None, validation_alias=AliasChoices("qdrant_api_key", "QDRANT_API_KEY")
+    )
+    """Key for QDRANT_URL."""
+    qdrant_collection: str = "why"
+    """Alias of the collection on the server; generations are named after it."""
+    qdrant_timeout: float = Field(default=10.0, gt=0)
+    """Seconds to wait for the server."""
+
+    embedding_model: str = "packaged"
+    """``packaged`` (all-MiniLM-L6-v2, carried by the installation) or any sentence-transformers
+    model, by name or path; with ``embedding_url``: the model's name at the endpoint."""
+    embedding_url: str | None = None
+    """An OpenAI-compatible endpoint for embeddings, e.g. http://localhost:8080/v1."""
+    embedding_api_key: SecretStr | None = None
+    """Key for ``embedding_url``."""
+    redact_emails: bool = False
+    """Also replace e-mail addresses before anything is stored."""
+
+    grafana_url: str | None = None
+    """A Grafana with a Prometheus data source. Wins over ``prometheus_url``."""
+    grafana_token: SecretStr | None = None
+    """A service account's token for it, with the role Viewer; also for sources with a ``url``."""
+    grafana_datasource: str | None = None
+    """Uid or name of the Prometheus data source, if it isn't Grafana's default."""
+    prometheus_url: str | None = None
+    """A Prometheus (or anything with its HTTP API). Wins over ``metrics_file``."""
+    prometheus_token: SecretStr | None = None
+    """Bearer token for ``prometheus_url``."""
+    alertmanager_url: str | None = None
+    """An Alertmanager whose active alerts are seen beside those of the metrics."""
+    metrics_file: Path | None = None
+    """Metrics as OpenMetrics text, read by the embedded source when there is no Prometheus."""
+    annotations_file: Path | None = None
+    """Deployments and other annotations as JSON, in the shape of Grafana's annotations API."""
+
+    audience: tuple[str, ...] = (EVERYONE,)
+    """Whose eyes the command line has: labels such as ``everyone`` or ``slack:sec-response``."""
+    timezone: str = "UTC"
+    """IANA name of the zone in which "last night" is meant. Reports are in UTC."""
+    as_of: Literal["now"] | str = "now"
+    """The moment at which questions are asked, ISO 8601; nothing written later is seen."""
+    deadline: float = Field(default=20.0, gt=0)
+    """Seconds after which a report is written from what is there."""
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        return env_settings, init_settings
+
+
+_PATHS = ("index_dir", "cache_dir", "metrics_file", "annotations_file")
+
+
+def load_settings(config: Path | None = None) -> Settings:
+    """The settings from the environment and, if given, a TOML file.
+
+    Raises: SettingsError, naming file and setting.
+    """
+    values: dict[str, Any] = {}
+    if config is not None:
+        try:
+            values = tomllib.loads(config.read_text(encoding="utf-8"))
+        except OSError as error:
+            raise SettingsError(f"{config}: cannot read it ({error.strerror})") from error
+        except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+            raise SettingsError(f"{config}: not a TOML file: {error}") from error
+        _resolve_paths(values, config.parent)
+    try:
+        settings = Settings(**values)
+    except ValidationError as error:
+        raise SettingsError(_explain(error, config)) from error
+    names = [source.name for source in settings.sources]
+    for name in names:
+        if names.count(name) > 1:
+            raise SettingsError(
+                f"two sources are named {name!r}; give each of them its own `name` in "
+                f"{config or 'WHY_SOURCES'}"
+            )
+    return settings
+
+
+def _resolve_paths(values: dict[str, Any], root: Path) -> None:
+    tables = [values, *(s for s in values.get("sources", ()) if isinstance(s, dict))]
+    for table in tables:
+        for key in (*_PATHS, "path"):
+            if isinstance(table.get(key), str):
+                table[key] = str(root / Path(table[key]).expanduser())
+
+
+def _explain(error: ValidationError, config: Path | None) -> str:
+    # Never the input itself: it may be a key.
+    lines = [
+        f"{'.'.join(str(part) for part in item['loc'])}: {item['msg']}"
+        for item in error.errors(include_input=False, include_url=False)
+    ]
+    origin = f"{config} or the environment" if config else "the environment (WHY_…)"
+    return f"wrong settings in {origin}:\n  " + "\n  ".join(lines)

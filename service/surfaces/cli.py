@@ -1,0 +1,341 @@
+"""The command ``why``: ingest, search, ask, eval.
+
+Exit codes: 0 all is well; 1 it ran, and something was reported (a file that could not be read);
+2 it could not run (a wrong setting, no index).
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import sys
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from stamina.instrumentation import LoggingOnRetryHook, set_on_retry_hooks
+
+from ingest.documents import SourceKind
+from service.settings import Settings, SettingsError, load_settings
+
+if TYPE_CHECKING:
+    from ingest.sync_report import SyncReport
+    from service.backtest import BacktestReport
+    from service.reports.model import Report
+
+app = typer.Typer(
+    name="why",
+    help="Answers 'why?' from what your company wrote and what the metrics say, with citations.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+evaluate = typer.Typer(help="Measure how good the answers are.", no_args_is_help=True)
+app.add_typer(evaluate, name="eval")
+
+_PROBLEMS_SHOWN = 20
+
+Config = Annotated[
+    Path | None,
+    typer.Option("--config", "-c", envvar="WHY_CONFIG", help="TOML file with settings."),
+]
+AsOf = Annotated[
+    str | None,
+    typer.Option("--as-of", help="Ask as of this moment (ISO 8601): nothing later is seen."),
+]
+Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+
+
+def main() -> None:
+    """Entry point: failures that a reader can repair become one line on stderr."""
+    from ingest.encoders.base import EncoderError
+    from ingest.index import IndexFailure
+    from service.scope import ScopeError
+
+    # Retries are no news: what finally failed is in the answer. stdout is for answers alone.
+    logging.basicConfig(level=logging.ERROR, format="%(message)s")
+    set_on_retry_hooks([LoggingOnRetryHook])
+    try:
+        app()
+    except (SettingsError, ScopeError, IndexFailure, EncoderError) as error:
+        typer.echo(f"why: {error}", err=True)
+        sys.exit(2)
+
+
+def _settings(config: Path | None, as_of: str | None = None) -> tuple[Settings, datetime]:
+    from service.assembly import moment_of
+
+    settings = load_settings(config)
+    if as_of is not None:
+        settings = settings.model_copy(update={"as_of": as_of})
+    return settings, moment_of(settings)
+
+
+@app.command()
+def ingest(
+    config: Config = None,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Say what would change; write nothing.")
+    ] = False,
+    as_json: Json = False,
+) -> None:
+    """Bring the index up to date with the configured sources."""
+    from ingest.chunking import ChunkingPolicy
+    from ingest.sync import sync
+    from service.assembly import encoder_of, sources_of, store_of
+    from service.surfaces.progress import progress_bar
+
+    settings, _ = _settings(config)
+    sources = sources_of(settings)
+
+    async def run() -> SyncReport:
+        store = store_of(settings)
+        try:
+            with progress_bar() as on_progress:
+                return await sync(
+                    sources,
+                    store,
+                    encoder=encoder_of(settings),
+                    policy=ChunkingPolicy(),
+                    redact_emails=settings.redact_emails,
+                    dry_run=dry_run,
+                    on_progress=on_progress,
+                )
+        finally:
+            await store.aclose()
+
+    report = asyncio.run(run())
+    if as_json:
+        typer.echo(report.model_dump_json(indent=2))
+    else:
+        _print_sync(report)
+    if report.failed:
+        raise typer.Exit(1)
+
+
+@app.command()
+def search(
+    text: Annotated[str, typer.Argument(help="What to look for.")],
+    config: Config = None,
+    kind: Annotated[
+        list[SourceKind] | None, typer.Option(help="Only this kind of source (repeatable).")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=50, help="How many documents.")] = 5,
+    as_of: AsOf = None,
+    as_json: Json = False,
+) -> None:
+    """Find passages, with the scores of each stage."""
+    from ingest.index import Scope
+    from service.assembly import open_knowledge
+    from service.retrieval import Passage
+
+    settings, moment = _settings(config, as_of)
+
+    async def run() -> list[Passage]:
+        async with open_knowledge(settings) as knowledge:
+            scope = Scope(audience=settings.audience, as_of=moment, kinds=tuple(kind or ()))
+            return await knowledge.retriever.search(text, scope=scope, limit=limit)
+
+    passages = asyncio.run(run())
+    if as_json:
+        found = [
+            passage.model_dump(mode="json", exclude={"chunk": {"facts"}}) for passage in passages
+        ]
+        typer.echo(json.dumps(found, indent=2, ensure_ascii=False))
+        return
+    console = Console()
+    if not passages:
+        console.print("Nothing was found.")
+    for passage in passages:
+        chunk = passage.chunk
+        place = " › ".join((chunk.title, *chunk.headings))
+        console.print(f"{passage.rank}. {place}", style="bold", markup=False, soft_wrap=True)
+        stages = ", ".join(
+            f"{name} #{stage.rank} ({stage.score:.3f})" if stage else f"{name} –"
+            for name, stage in (("dense", passage.dense), ("bm25", passage.sparse))
+        )
+        written = f", {chunk.written_at:%Y-%m-%d}" if chunk.written_at else ""
+        console.print(
+            f"   {chunk.url or chunk.document_id} · {chunk.kind}{written} · characters "
+            f"{chunk.start}–{chunk.end} · score {passage.score:.4f}: {stages}",
+            style="dim",
+            markup=False,
+            soft_wrap=True,
+        )
+        short = " ".join(chunk.text.split())
+        console.print(
+            f"   {short[:280]}{'…' if len(short) > 280 else ''}", markup=False, soft_wrap=True
+        )
+
+
+@app.command()
+def ask(
+    question: Annotated[
+        str, typer.Argument(help='For example "Why did checkout fail last night?"')
+    ],
+    config: Config = None,
+    since: Annotated[
+        str | None, typer.Option(help='Start of the window: a time, "2 hours ago", "last night".')
+    ] = None,
+    until: Annotated[str | None, typer.Option(help="End of the window. Default: now.")] = None,
+    as_of: AsOf = None,
+    charts: Annotated[
+        Path | None, typer.Option(help="Write the charts as SVG into this folder.")
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Answer a question with a cited report of the most likely causes."""
+    from service.assembly import open_engine
+    from service.reports.markdown import to_markdown
+
+    settings, moment = _settings(config, as_of)
+
+    async def run() -> Report:
+        async with open_engine(settings, as_of=moment) as engine:
+            return await engine.ask(
+                question, now=moment, since=since, until=until, audience=settings.audience
+            )
+
+    report = asyncio.run(run())
+    if as_json:
+        typer.echo(report.model_dump_json(indent=2))
+        return
+    text = to_markdown(report, _write_charts(report, charts) if charts else None)
+    if sys.stdout.isatty():
+        from rich.markdown import Markdown
+
+        Console().print(Markdown(text))
+    else:
+        typer.echo(text)
+
+
+def _write_charts(report: Report, folder: Path) -> dict[int, str]:
+    from service.reports.charts import as_svg
+
+    folder.mkdir(parents=True, exist_ok=True)
+    images = {}
+    for chart in report.charts:
+        file = folder / f"chart-{chart.citation}.svg"
+        file.write_text(as_svg(chart), encoding="utf-8")
+        images[chart.citation] = str(file)
+    return images
+
+
+@evaluate.command()
+def retrieval(
+    corpus: Annotated[
+        list[Path],
+        typer.Option(exists=True, file_okay=False, help="A folder of pages (repeatable)."),
+    ],
+    pairs: Annotated[
+        Path, typer.Option(exists=True, dir_okay=False, help='JSON lines of {"query", "gold"}.')
+    ],
+    more: Annotated[
+        list[Path] | None,
+        typer.Argument(exists=True, file_okay=False, help="More folders, as --corpus."),
+    ] = None,
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Measure retrieval on questions with known answers, against BM25 and dense alone."""
+    from service.evaluation import evaluate_retrieval, render
+    from service.surfaces.progress import progress_bar
+
+    settings, _ = _settings(config)
+    with progress_bar() as on_progress:
+        result = asyncio.run(
+            evaluate_retrieval(
+                [*corpus, *(more or ())], pairs, settings=settings, on_progress=on_progress
+            )
+        )
+    if as_json:
+        typer.echo(json.dumps(result.as_json(), indent=2))
+    else:
+        Console().print(render(result))
+
+
+@app.command(name="backtest")
+def backtest_command(config: Config = None, as_of: AsOf = None, as_json: Json = False) -> None:
+    """Ask about your own past incidents, as if they were new, and see what is found."""
+    from service.assembly import open_engine, open_knowledge
+    from service.backtest import backtest
+
+    settings, moment = _settings(config, as_of)
+
+    async def run() -> BacktestReport:
+        async with (
+            open_knowledge(settings) as knowledge,
+            open_engine(settings, as_of=moment, knowledge=knowledge) as engine,
+        ):
+            return await backtest(
+                engine,
+                knowledge.index,
+                knowledge.encoder,
+                audience=settings.audience,
+                now=moment,
+            )
+
+    report = asyncio.run(run())
+    if as_json:
+        typer.echo(report.model_dump_json(indent=2))
+    else:
+        _print_backtest(report)
+
+
+def _print_backtest(report: BacktestReport) -> None:
+    from rich.table import Table
+
+    console = Console()
+    table = Table()
+    for column in ("incident", "found", "named", "what would have helped"):
+        table.add_column(column)
+    for row in report.rows:
+        table.add_row(
+            row.case.title,
+            f"#{row.rank}" if row.rank else "no",
+            ", ".join(row.named) or row.outcome.value,
+            row.would_have_helped or "",
+        )
+    console.print(table)
+    shares = " · ".join(f"AC@{k} {report.share_within(k):.2f}" for k in (1, 3, 5))
+    console.print(
+        f"{len(report.rows)} incidents with a confirmed cause, {report.skipped} without: {shares}. "
+        f"Found: the component at fault is named, or a quotation means the confirmed cause "
+        f"(cosine ≥ {report.policy.similarity})."
+    )
+
+
+def _print_sync(report: SyncReport) -> None:
+    from rich.table import Table
+
+    console = Console()
+    table = Table(title="Dry run: nothing was written" if report.dry_run else None)
+    table.add_column("source")
+    columns = ("added", "changed", "removed", "unchanged", "kept", "chunks_embedded")
+    for column in columns:
+        table.add_column(column.replace("_", " "), justify="right")
+    for outcome in report.sources:
+        name = outcome.source if outcome.configured else f"{outcome.source} (not configured)"
+        table.add_row(name, *(str(getattr(outcome, column)) for column in columns))
+    console.print(table)
+    if report.redacted:
+        kinds = ", ".join(f"{count} {kind}" for kind, count in report.redacted.items())
+        console.print(f"Redacted before anything was stored: {kinds}", markup=False)
+    if report.chunks_embedded and not report.dry_run:
+        console.print(
+            f"{report.chunks_embedded} chunks in {report.writing_seconds:.1f} s "
+            f"({report.texts_per_second:.0f} texts/s)"
+        )
+    if not report.published and not report.dry_run:
+        console.print("The index was not switched: see the problems below.", style="bold")
+    problems = Console(stderr=True)
+    for outcome in report.sources:
+        for problem in outcome.problems[:_PROBLEMS_SHOWN]:
+            line = f"{problem.level}: {outcome.source}: {problem}"
+            problems.print(line, markup=False, soft_wrap=True)
+        more = len(outcome.problems) - _PROBLEMS_SHOWN
+        if more > 0:
+            problems.print(f"… and {more} more in {outcome.source} (all of them with --json)")
