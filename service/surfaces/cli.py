@@ -11,6 +11,7 @@ import json
 import logging
 import sys
 from datetime import datetime
+from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -255,6 +256,35 @@ def retrieval(
         typer.echo(json.dumps(result.as_json(), indent=2))
     else:
         Console().print(render(result))
+
+
+class Through(StrEnum):
+    """What the samples of backtest cases can be fetched through."""
+
+    PROMETHEUS = "prometheus"
+
+
+@evaluate.command()
+def causes(
+    cases: Annotated[
+        list[Path],
+        typer.Argument(exists=True, file_okay=False, help="A folder with a cases.jsonl."),
+    ],
+    through: Annotated[
+        Through | None,
+        typer.Option(help="Replay the samples into a real Prometheus and ask it over HTTP."),
+    ] = None,
+    as_json: Json = False,
+) -> None:
+    """Measure the ranking of causes on past failures, metrics only, against N-Sigma and BARO."""
+    from service.evaluation.causes import evaluate_causes, render_causes
+    from service.evaluation.replay import prometheus_with
+
+    result = evaluate_causes(cases, through=prometheus_with if through else None)
+    if as_json:
+        typer.echo(json.dumps(result.as_json(), indent=2))
+    else:
+        Console().print(render_causes(result))
 
 
 @app.command(name="backtest")
