@@ -22,10 +22,11 @@ from service.causes.component_ranking import (
     RankedComponent,
     rank_components,
 )
-from service.causes.deviations import DeviationPolicy, MetricTable, deviations
-from service.causes.metric_kinds import MetricKind, kind_of
+from service.causes.deviations import DeviationPolicy, deviations
 from service.evaluation.cases import Case, read_cases, read_metrics
 from service.evaluation.causes import CausesEvaluation, accuracy_at, evaluate_causes, rank_of
+from service.metrics.kinds import MetricKind
+from service.metrics.table import MetricTable
 
 SETS = ("nezha_ob", "petshop_low")
 Loaded = Sequence[tuple[Case, MetricTable]]
@@ -111,7 +112,7 @@ def _told(
 
 
 def _without(table: MetricTable, kind: MetricKind) -> MetricTable:
-    return table.select([n for n, name in enumerate(table.metrics) if kind_of(name) is not kind])
+    return table.select([n for n, found in enumerate(table.kinds) if found is not kind])
 
 
 def seconds_for(series: int, points: int) -> float:

@@ -201,5 +201,6 @@ async def open_engine(
             writer=ExtractiveWriter(),
             zone=zone,
             deadline=timedelta(seconds=settings.deadline),
+            calls=settings.topology,
             missing=missing,
         )

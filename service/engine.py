@@ -27,6 +27,7 @@ from service.causes.disturbances import (
 )
 from service.causes.knowledge import KnownCause, known_causes
 from service.causes.ranking import RankedCause, RankingPolicy, rank_causes, rank_from_knowledge
+from service.causes.topology import Calls
 from service.metrics.labels import component_of
 from service.metrics.links import at_time
 from service.metrics.observe import Observation, ObservePolicy, observe, step_for, unobserved
@@ -87,9 +88,11 @@ class Engine:
         zone: tzinfo = UTC,
         deadline: timedelta = timedelta(seconds=20),
         policy: EnginePolicy | None = None,
+        calls: Calls = (),
         missing: Sequence[str] = (),
     ) -> None:
-        """``missing``: what the caller already knows to be absent, in words."""
+        """``calls``: pairs of caller and callee, where somebody knows them; ``missing``: what the
+        caller already knows to be absent, in words."""
         self._retriever = retriever
         self._vocabulary = vocabulary
         self._metrics = metrics
@@ -97,6 +100,7 @@ class Engine:
         self._zone = zone
         self._deadline = deadline
         self._policy = policy or EnginePolicy()
+        self._calls = calls
         self._missing = tuple(missing)
 
     async def ask(
@@ -222,7 +226,7 @@ class _Investigation:
                 "the metrics",
             )
             observation = found or unobserved(window, "")
-        if observation.reached and observation.series == 0:
+        if observation.reached and not observation.samples:
             observation = unobserved(
                 window, f"metrics: {observation.source} has no samples in this window"
             )
@@ -288,6 +292,7 @@ class _Investigation:
                 known,
                 self._scope,
                 self._vocabulary.services,
+                calls=self._engine._calls,
                 policy=self._policy.ranking,
                 disturbances=self._policy.disturbances,
             )
@@ -404,6 +409,9 @@ class _Investigation:
                     region=item.ranked.region,
                     score=item.ranked.score,
                     parts=item.ranked.parts,
+                    confidence=item.ranked.confidence,
+                    kinds=item.ranked.kinds,
+                    accounted=item.ranked.accounted,
                     evidence=evidence,
                     against=verifier.accept(item.against),
                     next_check=check[0] if check else None,

@@ -115,6 +115,10 @@ class Settings(BaseSettings):
     annotations_file: Path | None = None
     """Deployments and other annotations as JSON, in the shape of Grafana's annotations API."""
 
+    topology: tuple[tuple[str, str], ...] = ()
+    """Who calls whom: pairs of caller and callee. What the metrics' labels say (service graphs,
+    service meshes) is used besides."""
+
     audience: tuple[str, ...] = (EVERYONE,)
     """Whose eyes the command line has: labels such as ``everyone`` or ``slack:sec-response``."""
     timezone: str = "UTC"

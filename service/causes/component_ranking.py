@@ -21,9 +21,10 @@ import math
 import numpy as np
 
 from ingest.documents import Frozen
-from service.causes.deviations import DeviationPolicy, MetricTable, deviations
-from service.causes.metric_kinds import MetricKind, kind_of
-from service.causes.topology import account_for, discount_victims
+from service.causes.deviations import DeviationPolicy, deviations
+from service.causes.topology import Calls, account_for, discount_victims
+from service.metrics.kinds import MetricKind, direction_of, kind_of
+from service.metrics.table import MetricTable
 
 _FELT = {
     MetricKind.AVAILABILITY,
@@ -32,6 +33,7 @@ _FELT = {
     MetricKind.CLIENT_LATENCY,
     MetricKind.TRAFFIC,
 }
+_ONE_WAY = _FELT - {MetricKind.TRAFFIC} | {MetricKind.SATURATION}
 _FOLLOWS = {
     MetricKind.CLIENT_LATENCY,
     MetricKind.NETWORK,
@@ -39,6 +41,9 @@ _FOLLOWS = {
     MetricKind.TRAFFIC,
     MetricKind.OTHER,
 }
+
+_STRONGEST = 3
+"""Series of a kind that count: many calm pods must not hide a sick one, nor one series decide."""
 
 
 class Symptom(Frozen):
@@ -51,13 +56,15 @@ class Symptom(Frozen):
 class Incident(Frozen):
     """What is known of an incident beside its series. Times in unix seconds.
 
-    ``topology``: pairs of caller and callee, may be empty.
+    ``topology``: pairs of caller and callee as measured or configured; ``suspected``: pairs that
+    are only written about. Both may be empty.
     """
 
     onset: float
     until: float
     symptom: Symptom | None = None
-    topology: tuple[tuple[str, str], ...] = ()
+    topology: Calls = ()
+    suspected: Calls = ()
 
 
 class ComponentPolicy(Frozen):
@@ -102,7 +109,8 @@ def rank_components(
     evidence = {name: math.fsum(parts.values()) for name, parts in kinds.items()}
     accounted = _accounts(table, incident, policy)
     if not accounted:
-        evidence = discount_victims(evidence, incident.topology, policy.victim)
+        calls = (*incident.topology, *incident.suspected)
+        evidence = discount_victims(evidence, calls, policy.victim)
     most = max(evidence.values(), default=0.0) or 1.0
     ranked = []
     for service, found in evidence.items():
@@ -124,22 +132,29 @@ def rank_components(
 def _evidence_by_kind(
     table: MetricTable, incident: Incident, policy: ComponentPolicy
 ) -> dict[str, dict[MetricKind, float]]:
-    """By service: the mean over the series of a kind, weighted."""
+    """By service: the mean of the strongest series of a kind, weighted."""
     signed = deviations(table, onset=incident.onset, until=incident.until, policy=policy.deviation)
-    kinds = [kind_of(metric) for metric in table.metrics]
     weights = _weights(incident, policy)
-    relieves = signed * np.array([kind.hurts for kind in kinds]) < 0
+    hurts = [
+        direction_of(metric, kind) if kind in _ONE_WAY else 0
+        for metric, kind in zip(table.metrics, table.kinds, strict=True)
+    ]
+    relieves = signed * np.array(hurts) < 0
     strength = np.log1p(np.abs(signed)) * np.where(relieves, policy.relief, 1.0)
     found: dict[str, dict[MetricKind, list[float]]] = {}
-    for service, kind, value in zip(table.services, kinds, strength.tolist(), strict=True):
+    for service, kind, value in zip(table.services, table.kinds, strength.tolist(), strict=True):
         found.setdefault(service, {}).setdefault(kind, []).append(value)
     return {
         service: {
-            kind: weights[kind] * math.fsum(values) / len(values)
-            for kind, values in by_kind.items()
+            kind: weights[kind] * _mean_of_strongest(values) for kind, values in by_kind.items()
         }
         for service, by_kind in found.items()
     }
+
+
+def _mean_of_strongest(values: list[float]) -> float:
+    strongest = sorted(values)[-_STRONGEST:]
+    return math.fsum(strongest) / len(strongest)
 
 
 def _weights(incident: Incident, policy: ComponentPolicy) -> dict[MetricKind, float]:

@@ -27,7 +27,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ingest.documents import Frozen
-from service.causes.metric_kinds import MetricKind, kind_of
+from service.metrics.kinds import MetricKind
+from service.metrics.table import MetricTable
 
 Array = NDArray[np.float64]
 
@@ -54,34 +55,6 @@ _LEAST_HISTORY = 12
 _LEAST_RECENT = 3
 _OFFSET = 0.01
 """Of the usual size of a series (of 1 for an availability), added before the logarithm."""
-
-
-class MetricTable:
-    """Series on common times, each of a service and a metric.
-
-    ``times``: unix seconds, shape ``(t,)``, ascending; ``values``: shape ``(n, t)`` in the unit
-    of the metric, NaN where there is no sample (infinities become NaN); ``services`` and
-    ``metrics``: n names.
-    """
-
-    __slots__ = ("metrics", "services", "times", "values")
-
-    def __init__(
-        self, *, times: Array, values: Array, services: Sequence[str], metrics: Sequence[str]
-    ) -> None:
-        self.times = times
-        self.values = np.where(np.isfinite(values), values, np.nan)
-        self.services = tuple(services)
-        self.metrics = tuple(metrics)
-
-    def select(self, rows: Sequence[int]) -> MetricTable:
-        """Only these series."""
-        return MetricTable(
-            times=self.times,
-            values=self.values[list(rows)],
-            services=[self.services[row] for row in rows],
-            metrics=[self.metrics[row] for row in rows],
-        )
 
 
 def usual(table: MetricTable, onset: float, history: float) -> tuple[Array, Array]:
@@ -115,8 +88,7 @@ def deviations(table: MetricTable, *, onset: float, until: float, policy: Deviat
     inside = _within(table, onset, until)
     if not past.shape[1] or not inside.shape[1]:
         return np.zeros(len(table.values))
-    kinds = [kind_of(metric) for metric in table.metrics]
-    past, inside, sign = _comparable(past, inside, kinds)
+    past, inside, sign = _comparable(past, inside, table.kinds)
     recent = _recent_samples(table, onset, policy)
     (long_level,) = _quantiles(past, 0.5)
     (short_level,) = _quantiles(past[:, -recent:], 0.5)
@@ -125,7 +97,7 @@ def deviations(table: MetricTable, *, onset: float, until: float, policy: Deviat
     middle, tail = _quantiles(np.abs(past - long_level[:, None]), 0.5, _TAIL)
     scale = np.maximum(_MAD_TO_SIGMA * middle, policy.tail * tail)
     floors = np.array(
-        [policy.steady_floor if kind is MetricKind.MEMORY else policy.floor for kind in kinds]
+        [policy.steady_floor if kind is MetricKind.MEMORY else policy.floor for kind in table.kinds]
     )
     found = sign * (within - level) / np.hypot(scale, floors)
     return np.where(np.isfinite(found), found, 0.0)
@@ -134,24 +106,28 @@ def deviations(table: MetricTable, *, onset: float, until: float, policy: Deviat
 def _comparable(
     past: Array, inside: Array, kinds: Sequence[MetricKind]
 ) -> tuple[Array, Array, Array]:
-    """Both windows in units that make relative changes equal, and −1 where up became down."""
+    """Both windows in units that make relative changes equal, and −1 where up became down.
+
+    One copy, changed in place: for 5,000 series of a day, each further one costs 0.1 s.
+    """
     both = np.concatenate([past, inside], axis=1)
-    seen = np.isfinite(both)
-    filled = np.where(seen, both, 0.0)
-    lowest, highest = filled.min(axis=1), filled.max(axis=1)
+    width = past.shape[1]
+    lowest = np.nan_to_num(np.fmin.reduce(both, axis=1))
+    highest = np.nan_to_num(np.fmax.reduce(both, axis=1))
     ratio = np.array([kind is MetricKind.AVAILABILITY for kind in kinds])
     ratio &= (lowest >= 0) & (highest <= 100)
-    full = np.where(highest <= 1, 1.0, 100.0)
-    both = np.where(ratio[:, None], 1.0 - both / full[:, None], both)
-    before = np.where(seen, np.abs(both), 0.0)[:, : past.shape[1]]
-    usual = before.sum(axis=1) / np.maximum(seen[:, : past.shape[1]].sum(axis=1), 1)
-    size = np.where(ratio, 1.0, np.where(usual > 0, usual, 1.0))
-    relative = both / size[:, None]
-    positive = ratio | (lowest >= 0)
-    logarithms = np.log(np.where(positive[:, None], relative, 0.0) + _OFFSET)
-    scaled = np.where(positive[:, None], logarithms, relative)
-    width = past.shape[1]
-    return scaled[:, :width], scaled[:, width:], np.where(ratio, -1.0, 1.0)
+    full = np.where(highest[ratio] <= 1, 1.0, 100.0)
+    both[ratio] = 1.0 - both[ratio] / full[:, None]
+    seen = np.isfinite(past)
+    total = np.add.reduce(np.abs(past), axis=1, where=seen)
+    usual = total / np.maximum(seen.sum(axis=1), 1)
+    both /= np.where(~ratio & (usual > 0), usual, 1.0)[:, None]
+    signed = ~ratio & (lowest < 0)
+    as_they_are = both[signed]
+    with np.errstate(invalid="ignore"):  # the signed rows, which are put back
+        np.log(np.add(both, _OFFSET, out=both), out=both)
+    both[signed] = as_they_are
+    return both[:, :width], both[:, width:], np.where(ratio, -1.0, 1.0)
 
 
 def _recent_samples(table: MetricTable, onset: float, policy: DeviationPolicy) -> int:

@@ -1,10 +1,10 @@
 """Evidence → at most five ranked candidates. Pure, deterministic, and with every knob in sight.
 
 A candidate is a component (in the disturbed region). It scores by four kinds of evidence, each
-between 0 and 1 and weighted by ``RankingPolicy``: its own metrics changed strongly; they changed
-before the others' (a cause comes first); a deployment touched it shortly before; past incidents
-and runbooks name it for what is seen. What users feel (latency, errors) counts less than what
-runs out (connections, memory), because a symptom travels and a shortage stays where it is.
+between 0 and 1 and weighted by ``RankingPolicy``: its own metrics left their past, as
+``component_ranking`` measures it; they changed before the others' (a cause comes first); a
+deployment touched it shortly before; past incidents and runbooks name it for what is seen. A kind
+of evidence that nobody has counts for nobody: the score is a share of what there was to see.
 
 Sources of the idea: signed robust deviations (BARO, Pham et al., FSE 2024), onset order (Wang et
 al., CloudRanger, CCGRID 2018), and retrieval of similar incidents (RCACopilot, EuroSys 2024).
@@ -17,17 +17,27 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 
 from ingest.documents import Frozen
+from service.causes.component_ranking import (
+    ComponentPolicy,
+    Incident,
+    RankedComponent,
+    Symptom,
+    rank_components,
+)
+from service.causes.confidence import ConfidencePolicy, confidences
 from service.causes.disturbances import (
     Disturbance,
     DisturbancePolicy,
     related_signals,
-    saturating,
 )
 from service.causes.knowledge import KnownCause, speaks_of
+from service.causes.topology import Calls, calls_in_labels, calls_in_words
+from service.metrics.kinds import MetricKind, kind_of_series
 from service.metrics.labels import component_of, region_of
 from service.metrics.observe import Observation
 from service.metrics.signals import Nature, Signal
 from service.metrics.source import Change
+from service.metrics.table import table_of
 from service.scope import QuestionScope, mentioned
 
 
@@ -38,12 +48,11 @@ class RankingPolicy(Frozen):
     onset: float = 0.20
     change: float = 0.30
     knowledge: float = 0.20
-    saturation: float = 1.0
-    """Weight of a shortage among the metrics evidence …"""
-    symptom: float = 0.6
-    """… and of a symptom …"""
-    other: float = 0.4
-    """… and of anything else."""
+    components: ComponentPolicy = ComponentPolicy()
+    confidence: ConfidencePolicy = ConfidencePolicy()
+    span: timedelta = timedelta(hours=1)
+    """How much of a disturbance the components are compared over, at most: what follows later
+    follows from it."""
     onset_decay: timedelta = timedelta(minutes=10)
     """A component that changed this much later than the first has 1/e of the onset score."""
     change_decay: timedelta = timedelta(minutes=20)
@@ -73,7 +82,7 @@ class ScoreParts(Frozen):
     """Why a cause stands where it stands; each part is weighted and they add up to the score."""
 
     metrics: float = 0.0
-    """How strongly the component's own metrics changed."""
+    """How far the component's own metrics left their past, against the others'."""
     onset: float = 0.0
     """How early it changed, compared with everything else that did."""
     change: float = 0.0
@@ -93,6 +102,12 @@ class RankedCause(Frozen):
     region: str | None
     score: float
     parts: ScoreParts
+    confidence: float | None = None
+    """How likely it is the right one, 0..1; None where no metrics were seen."""
+    kinds: tuple[MetricKind, ...] = ()
+    """What kinds of its metrics left their past, the most telling first."""
+    accounted: float | None = None
+    """Which share of the symptom it adds itself, 0..1; None where no call graph tells."""
     signals: tuple[Signal, ...] = ()
     changes: tuple[Change, ...] = ()
     alerts: tuple[str, ...] = ()
@@ -109,10 +124,14 @@ def rank_causes(
     scope: QuestionScope,
     services: Sequence[str],
     *,
+    calls: Calls = (),
     policy: RankingPolicy,
     disturbances: DisturbancePolicy,
 ) -> list[RankedCause]:
-    """The most likely causes of a disturbance, best first; ties by name."""
+    """The most likely causes of a disturbance, best first; ties by name.
+
+    ``calls``: pairs of caller and callee that are configured.
+    """
     related = _first_episodes(related_signals(disturbance, observation, policy=disturbances))
     by_component: dict[str, list[Signal]] = {}
     for signal in related:
@@ -121,6 +140,25 @@ def rank_causes(
             by_component.setdefault(component, []).append(signal)
     earliest = min((s.onset for s in related), default=disturbance.started)
     firsts = {c: min(s.onset for s in signals) for c, signals in by_component.items()}
+    components = {
+        component.service: component
+        for component in rank_components(
+            table_of(observation.samples, disturbance.region),
+            Incident(
+                onset=earliest.timestamp(),
+                until=min(
+                    disturbance.ended or observation.window.end, earliest + policy.span
+                ).timestamp(),
+                symptom=_symptom(disturbance, scope),
+                topology=(
+                    *calls,
+                    *calls_in_labels(one.series.labels for one in observation.samples),
+                ),
+                suspected=_suspected(known),
+            ),
+            policy=policy.components,
+        )
+    }
     names = tuple(dict.fromkeys([*services, *by_component]))
     changed: dict[str, list[tuple[Change, float]]] = {}
     for change in observation.changes:
@@ -137,7 +175,7 @@ def rank_causes(
     short = {
         component
         for component, signals in by_component.items()
-        if any(s.nature is Nature.SATURATION for s in signals)
+        if any(_is_shortage(s) for s in signals)
     }
     alarms: dict[str | None, set[str]] = {}
     for alert in disturbance.alerts:
@@ -145,8 +183,10 @@ def rank_causes(
     ranked = []
     for component in sorted({*by_component, *changed}):
         signals = sorted(
-            by_component.get(component, ()), key=lambda s: (-_weight(s, policy), s.onset, s.query)
+            by_component.get(component, ()),
+            key=lambda s: (not _is_shortage(s), -abs(s.strength), s.onset, s.query),
         )
+        own = components.get(component)
         metrics = [s.metric for s in signals]
         support = [
             (_relevance(k, component, metrics, disturbance, alarms, short, released, policy), k)
@@ -158,18 +198,20 @@ def rank_causes(
         changes = sorted(changed.get(component, ()), key=lambda item: (-item[1], item[0].at))
         first = firsts.get(component)
         parts = ScoreParts(
-            metrics=policy.metrics * max((_weight(s, policy) for s in signals), default=0.0),
+            metrics=policy.metrics * (own.score if own and signals else 0.0),
             onset=policy.onset * (_decay(first - earliest, policy.onset_decay) if first else 0.0),
             change=policy.change * max((score for _, score in changes), default=0.0),
             knowledge=policy.knowledge * max((r for r, _ in support), default=0.0),
         )
-        if parts.total >= policy.least and not _only_suffers(component, signals, parts, scope):
+        if not _only_suffers(component, signals, parts, scope):
             ranked.append(
                 RankedCause(
                     component=component,
                     region=disturbance.region,
-                    score=round(parts.total, 4),
+                    score=parts.total,
                     parts=parts,
+                    kinds=_telling(own),
+                    accounted=own.accounted if own else None,
                     signals=tuple(signals),
                     changes=tuple(change for change, _ in changes),
                     alerts=tuple(sorted(alarms.get(component, ()))),
@@ -177,7 +219,61 @@ def rank_causes(
                     first=first,
                 )
             )
-    return _shown(ranked, policy)
+    shown = _shown(_share_of_what_there_was(ranked, policy), policy)
+    likely = confidences([cause.score for cause in shown], policy.confidence)
+    return [
+        cause.model_copy(update={"confidence": round(chance, 3)})
+        for cause, chance in zip(shown, likely, strict=True)
+    ]
+
+
+def _share_of_what_there_was(
+    ranked: Sequence[RankedCause], policy: RankingPolicy
+) -> list[RankedCause]:
+    """The same causes, scored by the kinds of evidence that any of them has."""
+    weights = {name: getattr(policy, name) for name in ScoreParts.model_fields}
+    there = sum(
+        weight
+        for name, weight in weights.items()
+        if any(getattr(cause.parts, name) > 0 for cause in ranked)
+    )
+    found = []
+    for cause in ranked:
+        parts = ScoreParts(
+            **{name: round(getattr(cause.parts, name) / (there or 1.0), 4) for name in weights}
+        )
+        found.append(cause.model_copy(update={"parts": parts, "score": round(parts.total, 4)}))
+    return [cause for cause in found if cause.score >= policy.least]
+
+
+def _symptom(disturbance: Disturbance, scope: QuestionScope) -> Symptom | None:
+    """What the asked service feels; its metric, if it is only of one kind."""
+    asked = [s for s in disturbance.symptoms if component_of(s.labels) in scope.services]
+    if not asked:
+        return None
+    strongest = max(asked, key=lambda s: (abs(s.strength), s.query))
+    kinds = {kind_of_series(s.metric, s.labels) for s in asked}
+    return Symptom(
+        service=component_of(strongest.labels) or "",
+        metric=strongest.metric if len(kinds) == 1 else None,
+    )
+
+
+def _suspected(known: Sequence[KnownCause]) -> Calls:
+    """Who may call whom, by the runbooks: a page about a service names what lies below it."""
+    return calls_in_words(
+        (service, cause.mentions)
+        for cause in known
+        if not cause.incident
+        for service in cause.services
+    )
+
+
+def _telling(component: RankedComponent | None) -> tuple[MetricKind, ...]:
+    """The kinds that make up most of the evidence, strongest first."""
+    kinds = component.kinds if component else {}
+    least = 0.1 * sum(kinds.values())
+    return tuple(sorted((k for k, v in kinds.items() if v > least), key=lambda k: (-kinds[k], k)))
 
 
 def rank_from_knowledge(
@@ -249,12 +345,8 @@ def _first_episodes(signals: Sequence[Signal]) -> list[Signal]:
     return list(first.values())
 
 
-def _weight(signal: Signal, policy: RankingPolicy) -> float:
-    share = {
-        Nature.SATURATION: policy.saturation,
-        Nature.SYMPTOM: policy.symptom,
-    }.get(signal.nature, policy.other)
-    return share * saturating(signal.strength)
+def _is_shortage(signal: Signal) -> bool:
+    return signal.nature is Nature.SATURATION
 
 
 def _decay(lag: timedelta, scale: timedelta) -> float:
@@ -306,7 +398,7 @@ def _only_suffers(
     return (
         component in scope.services
         and parts.change == 0.0
-        and all(s.nature is not Nature.SATURATION for s in signals)
+        and not any(_is_shortage(s) for s in signals)
     )
 
 

@@ -12,22 +12,55 @@ latency these are seconds waited, with an availability requests failed. It needs
 no unit, since it compares a metric with itself. (The idea of the critical path; compare the
 graph traversal of MonitorRank, Kim et al., SIGMETRICS 2013.)
 
-Pure; services are names, a topology is pairs of caller and callee.
+Pure; services are names, calls are pairs of caller and callee. They are read out of what is there:
+``calls_in_labels`` (a service mesh's or a tracer's metrics) and ``calls_in_words`` (a runbook that
+names what to look at below its own service).
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 
-from service.causes.deviations import MetricTable, level_within, usual
-from service.causes.metric_kinds import MetricKind, kind_of
+from service.causes.deviations import level_within, usual
+from service.metrics.kinds import MetricKind, direction_of, kind_of
+from service.metrics.table import MetricTable
 
-Topology = Sequence[tuple[str, str]]
+Calls = tuple[tuple[str, str], ...]
+
+_CALLER_AND_CALLEE = (
+    # Tempo's and OpenTelemetry's service graphs; Istio; Linkerd and Cilium; by hand.
+    ("client", "server"),
+    ("source_workload", "destination_workload"),
+    ("source_app", "destination_app"),
+    ("deployment", "dst_deployment"),
+    ("source", "destination"),
+    ("caller", "callee"),
+)
 
 
-def callees_of(topology: Topology) -> dict[str, tuple[str, ...]]:
+def calls_in_labels(label_sets: Iterable[Mapping[str, str]]) -> Calls:
+    """The pairs that series of calls are labelled with, sorted."""
+    found = {
+        (labels[caller], labels[callee])
+        for labels in label_sets
+        for caller, callee in _CALLER_AND_CALLEE
+        if labels.get(caller) and labels.get(callee)
+    }
+    return tuple(sorted(pair for pair in found if pair[0] != pair[1]))
+
+
+def calls_in_words(mentions: Iterable[tuple[str, Sequence[str]]]) -> Calls:
+    """Pairs of a service and each other one that a text about it names, sorted.
+
+    Where texts name each other's services, nobody can tell who calls whom: left out.
+    """
+    found = {(service, named) for service, names in mentions for named in names}
+    return tuple(sorted((a, b) for a, b in found if a != b and (b, a) not in found))
+
+
+def callees_of(topology: Calls) -> dict[str, tuple[str, ...]]:
     """By caller; a service that calls itself is left out."""
     callees: dict[str, list[str]] = {}
     for caller, callee in topology:
@@ -36,7 +69,7 @@ def callees_of(topology: Topology) -> dict[str, tuple[str, ...]]:
     return {caller: tuple(dict.fromkeys(found)) for caller, found in callees.items()}
 
 
-def reachable_from(service: str, topology: Topology) -> set[str]:
+def reachable_from(service: str, topology: Calls) -> set[str]:
     """The service and what it calls, directly or through others."""
     callees = callees_of(topology)
     seen = {service}
@@ -49,7 +82,7 @@ def reachable_from(service: str, topology: Topology) -> set[str]:
 
 
 def discount_victims(
-    evidence: Mapping[str, float], topology: Topology, share: float
+    evidence: Mapping[str, float], topology: Calls, share: float
 ) -> dict[str, float]:
     """Evidence, less ``share`` of what the most deviating callee of each service shows."""
     callees = callees_of(topology)
@@ -64,7 +97,7 @@ def account_for(
     symptom: str,
     metric: str,
     table: MetricTable,
-    topology: Topology,
+    topology: Calls,
     *,
     onset: float,
     until: float,
@@ -109,7 +142,7 @@ def _worsening(
     change = level_within(part, onset, until) - level
     # What a series does anyway is nothing that happened to it.
     beyond = np.sign(change) * np.maximum(0.0, np.abs(change) - scale)
-    direction = kind_of(metric).hurts or 1
+    direction = direction_of(metric, kind_of(metric)) or 1
     return {
         service: float(direction * delta)
         for service, delta in zip(part.services, beyond, strict=True)
@@ -123,8 +156,8 @@ def _traffic(symptom: str, table: MetricTable, onset: float, until: float) -> di
     Of several traffic metrics, the one that most services have, the symptom's among them.
     """
     rows: dict[str, list[int]] = {}
-    for row, name in enumerate(table.metrics):
-        if kind_of(name) is MetricKind.TRAFFIC:
+    for row, (name, kind) in enumerate(zip(table.metrics, table.kinds, strict=True)):
+        if kind is MetricKind.TRAFFIC:
             rows.setdefault(name, []).append(row)
     known = {
         name: found

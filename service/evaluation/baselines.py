@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.causes.component_ranking import Incident
-from service.causes.deviations import MetricTable
+from service.metrics.table import MetricTable
 
 Array = NDArray[np.float64]
 

@@ -26,8 +26,8 @@ from pydantic import Field, ValidationError
 
 from ingest.documents import Frozen
 from service.causes.component_ranking import Incident, Symptom
-from service.causes.deviations import MetricTable
 from service.evaluation.pairs import EvaluationError
+from service.metrics.table import MetricTable
 
 CASES = "cases.jsonl"
 _SHOWN = 5

@@ -21,11 +21,19 @@ from rich.text import Text
 
 from ingest.documents import Frozen
 from service.causes.component_ranking import ComponentPolicy, Incident, rank_components
-from service.causes.deviations import MetricTable
+from service.causes.confidence import ConfidencePolicy, confidences
 from service.evaluation.baselines import baro, n_sigma
 from service.evaluation.cases import Case, read_cases, read_metrics
 from service.evaluation.pairs import EvaluationError
-from service.evaluation.statistics import CONFIDENCE, RESAMPLES, Difference, Estimate
+from service.evaluation.statistics import (
+    CONFIDENCE,
+    RESAMPLES,
+    Calibration,
+    Difference,
+    Estimate,
+    calibration_of,
+)
+from service.metrics.table import MetricTable
 
 PRODUCT = "why"
 _DEPTH = 5
@@ -55,12 +63,14 @@ class SystemResult(Frozen):
 
 
 class SetResult(Frozen):
-    """One folder of cases. ``advantages``: the product's Avg@5 minus each other's, paired."""
+    """One folder of cases. ``advantages``: the product's Avg@5 minus each other's, paired;
+    ``calibration``: whether its confidence in the five causes is right."""
 
     name: str
     cases: int
     systems: tuple[SystemResult, ...]
     advantages: dict[str, Difference]
+    calibration: Calibration | None
 
 
 class CausesEvaluation(Frozen):
@@ -72,7 +82,7 @@ class CausesEvaluation(Frozen):
 
     def as_json(self) -> dict[str, Any]:
         """JSON values: ``{"sets": [{"name", "cases", "systems": [{"name", "ac@1", "ac@3",
-        "ac@5", "avg@5": {"value", "low", "high"}, "ms"}]}]}``."""
+        "ac@5", "avg@5": {"value", "low", "high"}, "ms"}], "calibration"}]}``."""
         return {
             "sets": [
                 {
@@ -87,6 +97,7 @@ class CausesEvaluation(Frozen):
                         }
                         for system in found.systems
                     ],
+                    "calibration": found.calibration and found.calibration.model_dump(),
                 }
                 for found in self.sets
             ]
@@ -160,6 +171,7 @@ def _evaluate(
 ) -> SetResult:
     ranks: dict[str, list[int | None]] = {ranker: [] for ranker in rankers}
     seconds = dict.fromkeys(rankers, 0.0)
+    said: list[list[float]] = []
     for case in cases:
         started = perf_counter()
         table = read_metrics(case) if fetch is None else fetch(case)
@@ -170,6 +182,9 @@ def _evaluate(
             scores = rank(table, case.incident)
             seconds[ranker] += waited + perf_counter() - started
             ranks[ranker].append(rank_of(case.answer, scores))
+            if ranker == PRODUCT:
+                best = sorted(scores.values(), reverse=True)[:_DEPTH]
+                said.append(confidences(best, ConfidencePolicy()))
     within = {ranker: accuracy_at(found) for ranker, found in ranks.items()}
     resampled = _resampled({ranker: found.mean(axis=1) for ranker, found in within.items()})
     systems = []
@@ -196,7 +211,17 @@ def _evaluate(
             high=high,
             share_not_better=float((difference <= 1e-12).mean()),
         )
-    return SetResult(name=name, cases=len(cases), systems=tuple(systems), advantages=advantages)
+    calibration = None
+    if PRODUCT in rankers:
+        places = [None if rank is None else rank - 1 for rank in ranks[PRODUCT]]
+        calibration = calibration_of(said, places)
+    return SetResult(
+        name=name,
+        cases=len(cases),
+        systems=tuple(systems),
+        advantages=advantages,
+        calibration=calibration,
+    )
 
 
 def _resampled(scores: Mapping[str, NDArray[np.float64]]) -> dict[str, NDArray[np.float64]]:
@@ -236,6 +261,14 @@ def render_causes(result: CausesEvaluation) -> RenderableType:
                 Text(
                     f"{PRODUCT} − {other}: {better.value:+.3f} "
                     f"({better.low:+.3f} to {better.high:+.3f})"
+                )
+            )
+        if found.calibration is not None:
+            sure = found.calibration
+            parts.append(
+                Text(
+                    f"The first cause is said to be {sure.said:.0%} likely and is right in "
+                    f"{sure.right:.0%}; expected calibration error {sure.error:.3f}"
                 )
             )
     fetched = ", times with the fetch over HTTP" if result.fetched else ""

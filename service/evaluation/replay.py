@@ -17,11 +17,11 @@ from typing import TextIO
 
 import numpy as np
 
-from service.causes.deviations import MetricTable
 from service.evaluation.cases import Case, read_metrics
 from service.evaluation.pairs import EvaluationError
 from service.metrics.prometheus import PrometheusSource
 from service.metrics.source import MetricsError, RangeResult, Window
+from service.metrics.table import MetricTable
 from service.testing.prometheus import (
     PrometheusFailed,
     PrometheusMissing,

@@ -30,6 +30,7 @@ of questions with one among the first k documents."""
 RESAMPLES = 5000
 CONFIDENCE = 0.95
 _SEED = 20_260_101
+_BINS = 10
 _CELLS = 4_000_000
 """Of the matrix of resampled questions that is in memory at a time."""
 
@@ -124,6 +125,41 @@ class Bootstrap:
     @staticmethod
     def _by_name(means: NDArray[np.float64]) -> list[tuple[str, float]]:
         return list(zip(MEASURES, means.tolist(), strict=True))
+
+
+class Calibration(Frozen):
+    """Whether causes said to be 70% likely are right in 70% of the cases.
+
+    ``said`` and ``right`` are of the first cause: its mean confidence, and how often it is right.
+    ``error`` is the expected calibration error of all that were shown (Naeini et al., AAAI 2015):
+    the distance between the two in ten equal bins, weighted by their sizes.
+    """
+
+    said: float
+    right: float
+    error: float
+
+
+def calibration_of(said: Sequence[Sequence[float]], right: Sequence[int | None]) -> Calibration:
+    """``said``: by case, the confidence in each cause that was shown, best first; ``right``: by
+    case, the place of the right one from 0, or None where it was not shown."""
+    chances = np.array([chance for case in said for chance in case])
+    hits = np.array(
+        [
+            float(place == answer)
+            for case, answer in zip(said, right, strict=True)
+            for place in range(len(case))
+        ]
+    )
+    bins = np.minimum((chances * _BINS).astype(int), _BINS - 1)
+    error = sum(
+        abs(float(chances[bins == one].sum() - hits[bins == one].sum())) for one in set(bins)
+    )
+    return Calibration(
+        said=float(np.mean([case[0] if case else 0.0 for case in said])),
+        right=float(np.mean([answer == 0 for answer in right])),
+        error=error / max(1, len(chances)),
+    )
 
 
 def _interval(samples: NDArray[np.float64]) -> tuple[list[float], list[float]]:

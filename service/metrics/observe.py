@@ -14,6 +14,8 @@ from collections.abc import Awaitable, Mapping, Sequence
 from datetime import timedelta
 from typing import TypeVar
 
+from pydantic import ConfigDict
+
 from ingest.documents import Frozen
 from service.metrics.labels import component_of, region_of
 from service.metrics.panels import PanelQuery, selection_of
@@ -28,6 +30,7 @@ from service.metrics.source import (
     Series,
     Window,
 )
+from service.metrics.table import Observed
 
 T = TypeVar("T")
 
@@ -49,6 +52,8 @@ class Observation(Frozen):
     """What was seen. ``missing`` says in words what could not be; ``reached`` is False when
     nothing could be asked at all, which is not the same as nothing having happened."""
 
+    model_config = ConfigDict(arbitrary_types_allowed=True)
+
     source: str
     window: Window
     step: timedelta
@@ -58,7 +63,8 @@ class Observation(Frozen):
     changes: tuple[Change, ...] = ()
     missing: tuple[str, ...] = ()
     queries: int = 0
-    series: int = 0
+    samples: tuple[Observed, ...] = ()
+    """Every series that was asked, with its history."""
     components: tuple[str, ...] = ()
     """Everything that has metrics here, whether it changed or not."""
     regions: tuple[str, ...] = ()
@@ -120,7 +126,7 @@ async def observe(
 
     answers = await asyncio.gather(*(ask(item) for item in plan))
     signals: dict[tuple[object, ...], Signal] = {}
-    count = 0
+    samples: list[Observed] = []
     components: set[str | None] = set()
     regions: set[str | None] = set()
     for item, answer in zip(plan, answers, strict=True):
@@ -129,9 +135,9 @@ async def observe(
         if answer.truncated:
             missing.append(f"{item.query}: {answer.truncated}")
         missing.extend(f"{item.query}: {warning}" for warning in answer.warnings)
-        count += len(answer.series)
         for series in answer.series:
             labelled = Series(item.labels | series.labels, series.times, series.values)
+            samples.append(Observed(item.metric, labelled))
             components.add(component_of(labelled.labels))
             regions.add(region_of(labelled.labels))
             for signal in signals_of(
@@ -160,7 +166,7 @@ async def observe(
         changes=tuple(changes),
         missing=tuple(dict.fromkeys(missing)),
         queries=len(plan),
-        series=count,
+        samples=tuple(samples),
         components=tuple(sorted(filter(None, components))),
         regions=tuple(sorted(filter(None, regions))),
     )

@@ -95,7 +95,7 @@ def _blocks(report: Report, images: Mapping[int, str]) -> Iterable[str]:
 def _cause(cause: Cause) -> str:
     where = f" ({cause.region})" if cause.region else ""
     parts = cause.parts
-    weights = " · ".join(
+    weights = " + ".join(
         f"{name} {value:.2f}"
         for name, value in (
             ("metrics", parts.metrics),
@@ -104,10 +104,16 @@ def _cause(cause: Cause) -> str:
             ("knowledge", parts.knowledge),
         )
     )
+    likely = "" if cause.confidence is None else f" – {cause.confidence:.0%} likely"
+    why = [f"score {cause.score:.2f} = {weights}"]
+    if cause.kinds:
+        why.append(f"its {', '.join(cause.kinds)} left their past")
+    if cause.accounted is not None:
+        why.append(f"adds {cause.accounted:.0%} of the symptom itself")
     lines = [
-        f"### {cause.rank}. {_plain(cause.component)}{where} – score {cause.score:.2f}",
+        f"### {cause.rank}. {_plain(cause.component)}{where}{likely}",
         "",
-        f"*{weights}*",
+        f"*{'; '.join(why)}*",
         "",
         _list(cause.evidence),
     ]

@@ -13,6 +13,7 @@ from pydantic import Field
 
 from ingest.documents import Frozen, SourceKind, UtcTime
 from service.causes.ranking import ScoreParts
+from service.metrics.kinds import MetricKind
 from service.metrics.signals import Sample
 from service.scope import QuestionScope
 
@@ -108,7 +109,14 @@ class Cause(Frozen):
     component: str
     region: str | None
     score: float
+    """0..1: the share of the evidence that there was to see."""
     parts: ScoreParts
+    confidence: float | None = None
+    """How likely it is the right one, 0..1; None where no metrics were seen."""
+    kinds: tuple[MetricKind, ...] = ()
+    """What kinds of its metrics left their past, the most telling first."""
+    accounted: float | None = None
+    """Which share of the symptom it adds itself, 0..1; None where no call graph tells."""
     evidence: tuple[Claim, ...]
     against: tuple[Claim, ...] = ()
     next_check: Claim | None = None

@@ -13,11 +13,12 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from service.causes.component_ranking import Incident
-from service.causes.deviations import MetricTable
 from service.evaluation import EvaluationError
 from service.evaluation.baselines import baro, n_sigma
 from service.evaluation.cases import read_cases, read_metrics
 from service.evaluation.causes import evaluate_causes, rank_of, render_causes
+from service.evaluation.statistics import calibration_of
+from service.metrics.table import MetricTable
 from service.surfaces.cli import app
 from tests.service.causes.incidents import INCIDENT, ONSET, STEP, UNTIL, noise, table, then
 
@@ -210,3 +211,13 @@ def test_without_prometheus_the_option_says_what_to_install(
     ran = CliRunner().invoke(app, ["eval", "causes", str(tmp_path), "--through", "prometheus"])
     assert isinstance(ran.exception, EvaluationError)
     assert "apt-get install prometheus" in str(ran.exception)
+
+
+def test_the_calibration_error_is_the_distance_of_said_and_right() -> None:
+    # Ten cases said to be 75% likely, five of them right; a second cause at 5%, never right.
+    found = calibration_of([[0.75, 0.05]] * 10, [0] * 5 + [None] * 5)
+    assert found.said == pytest.approx(0.75)
+    assert found.right == pytest.approx(0.5)
+    assert found.error == pytest.approx((10 * 0.25 + 10 * 0.05) / 20)
+    perfect = calibration_of([[1.0]] * 3, [0] * 3)
+    assert perfect.error == pytest.approx(0.0)

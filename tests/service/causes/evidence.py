@@ -5,10 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
+import numpy as np
+
 from service.causes.knowledge import KnownCause
 from service.metrics.observe import Observation
 from service.metrics.signals import Nature, Sample, Signal
-from service.metrics.source import Alert, Change, Window
+from service.metrics.source import Alert, Change, Series, Window
+from service.metrics.table import Observed
 from service.scope import QuestionScope
 
 STEP = timedelta(minutes=1)
@@ -79,8 +82,17 @@ def observation(
         signals=tuple(sorted(signals, key=lambda s: s.onset)),
         alerts=tuple(alerts),
         changes=tuple(changes),
-        series=1,
+        samples=tuple(map(_observed, signals)),
     )
+
+
+def _observed(seen: Signal) -> Observed:
+    """The series that such a signal was seen in: calm, and as many scales off as it says."""
+    minutes = np.arange(WINDOW.start.timestamp(), WINDOW.end.timestamp(), 60.0)
+    end = seen.ended or WINDOW.end
+    inside = (minutes >= seen.onset.timestamp()) & (minutes < end.timestamp())
+    values = np.where(inside, 1.0 + 0.04 * seen.strength, 1.0)
+    return Observed(seen.metric, Series(seen.labels, minutes, values))
 
 
 def scope(*services: str, regions: tuple[str, ...] = ()) -> QuestionScope:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 import numpy as np
 
 from service.causes.component_ranking import Incident
-from service.causes.deviations import MetricTable
+from service.metrics.table import MetricTable
 
 STEP = 60.0
 BEFORE, WITHIN = 60, 5

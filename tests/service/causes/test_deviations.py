@@ -6,7 +6,8 @@ from datetime import timedelta
 import numpy as np
 import pytest
 
-from service.causes.deviations import DeviationPolicy, MetricTable, deviations
+from service.causes.deviations import DeviationPolicy, deviations
+from service.metrics.table import MetricTable
 from tests.service.causes.incidents import BEFORE, ONSET, STEP, UNTIL, WITHIN, noise, table, then
 
 POLICY = DeviationPolicy()

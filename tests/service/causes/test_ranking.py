@@ -2,11 +2,17 @@
 
 from collections.abc import Sequence
 
+import numpy as np
+
 from service.causes.disturbances import DisturbancePolicy, asked_about, find_disturbances
 from service.causes.knowledge import KnownCause, speaks_of
 from service.causes.ranking import RankedCause, RankingPolicy, rank_causes, rank_from_knowledge
+from service.causes.topology import Calls
+from service.metrics.kinds import MetricKind
 from service.metrics.observe import Observation
 from service.metrics.signals import Nature
+from service.metrics.source import Series
+from service.metrics.table import Observed
 from tests.service.causes.evidence import (
     WINDOW,
     alert,
@@ -22,7 +28,10 @@ POLICY = RankingPolicy()
 
 
 def ranked(
-    seen: Observation, knowledge: Sequence[KnownCause] = (), asked: tuple[str, ...] = ("checkout",)
+    seen: Observation,
+    knowledge: Sequence[KnownCause] = (),
+    asked: tuple[str, ...] = ("checkout",),
+    calls: Calls = (),
 ) -> list[RankedCause]:
     policy = DisturbancePolicy()
     disturbance = asked_about(find_disturbances(seen, policy=policy), scope(*asked), policy=policy)
@@ -33,6 +42,7 @@ def ranked(
         knowledge,
         scope(*asked),
         SERVICES,
+        calls=calls,
         policy=POLICY,
         disturbances=policy,
     )
@@ -51,6 +61,49 @@ CASCADE = [
 
 def test_what_ran_short_first_comes_before_what_suffers_later() -> None:
     assert names(ranked(observation(CASCADE)))[:2] == ["session-cache", "auth"]
+
+
+def test_who_is_slow_because_of_what_it_calls_comes_after_it() -> None:
+    seen = observation([signal(name, "01:46") for name in ("auth", "billing", "checkout")])
+    assert names(ranked(seen)) == ["auth", "billing"]
+    called = ranked(seen, calls=(("checkout", "auth"), ("auth", "billing")))
+    assert names(called) == ["billing", "auth"]
+    assert [cause.accounted for cause in called] == [1.0, 0.0]
+    assert called[1].parts.metrics < called[0].parts.metrics / 2
+
+
+def test_a_call_graph_is_read_from_the_metrics_themselves() -> None:
+    seen = observation([signal(name, "01:46") for name in ("auth", "billing", "checkout")])
+    graph = [
+        Observed("traces_service_graph_request_total", Series(pair, np.zeros(0), np.zeros(0)))
+        for pair in (
+            {"client": "checkout", "server": "auth"},
+            {"client": "auth", "server": "billing"},
+        )
+    ]
+    seen = seen.model_copy(update={"samples": (*seen.samples, *graph)})
+    assert names(ranked(seen)) == ["billing", "auth"]
+
+
+def test_what_a_runbook_names_below_its_service_counts_in_part() -> None:
+    seen = observation([signal(name, "01:46") for name in ("auth", "billing", "checkout")])
+    page = known("Billing is slow", None, incident=False, mentions=("billing",), services=("auth",))
+    first, second = ranked(seen, [page])
+    assert (first.component, second.component) == ("billing", "auth")
+    assert first.accounted is None
+
+
+def test_confidence_grows_with_what_sets_the_first_apart() -> None:
+    alike = ranked(observation([signal("auth", "01:46"), signal("billing", "01:46"), *CASCADE[2:]]))
+    apart = ranked(observation([signal("auth", "01:46"), signal("billing", "02:20"), *CASCADE[2:]]))
+    assert alike[0].confidence is not None
+    assert apart[0].confidence is not None
+    assert alike[0].confidence == alike[1].confidence < 0.5 < apart[0].confidence
+
+
+def test_the_report_can_say_which_metrics_of_the_cause_changed() -> None:
+    first = ranked(observation(CASCADE))[0]
+    assert first.kinds == (MetricKind.SATURATION,)
 
 
 def test_the_asked_service_is_no_cause_of_its_own_symptom() -> None:
@@ -107,8 +160,8 @@ def test_a_confirmed_incident_that_blames_the_component_raises_it() -> None:
     plain = {c.component: c.score for c in ranked(seen)}
     incident = known("storefront sent a storm", "storefront", services=("checkout", "auth"))
     informed = {c.component: c.score for c in ranked(seen, [incident])}
-    assert informed["storefront"] > plain["storefront"]
-    assert informed["auth"] == plain["auth"]
+    assert plain["storefront"] == plain["auth"]
+    assert informed["storefront"] > informed["auth"]
 
 
 def test_an_unconfirmed_incident_and_one_further_down_the_search_count_less() -> None:

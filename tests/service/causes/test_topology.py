@@ -3,7 +3,13 @@
 import numpy as np
 import pytest
 
-from service.causes.topology import account_for, discount_victims, reachable_from
+from service.causes.topology import (
+    account_for,
+    calls_in_labels,
+    calls_in_words,
+    discount_victims,
+    reachable_from,
+)
 from tests.service.causes.incidents import BEFORE, ONSET, UNTIL, WITHIN, table, then
 
 CALLS = (("shop", "cart"), ("shop", "search"), ("cart", "db"), ("batch", "db"), ("db", "cart"))
@@ -97,3 +103,20 @@ def test_nothing_is_accounted_where_nothing_can_be(
     series: dict[tuple[str, str], np.ndarray],
 ) -> None:
     assert shares(series) == {}
+
+
+def test_calls_are_read_from_the_labels_of_tracers_and_meshes() -> None:
+    labels = [
+        {"client": "checkout", "server": "quota"},
+        {"client": "checkout", "server": "quota", "connection_type": "x"},
+        {"source_workload": "storefront", "destination_workload": "checkout"},
+        {"caller": "auth", "callee": "auth"},
+        {"service": "search"},
+    ]
+    assert calls_in_labels(labels) == (("checkout", "quota"), ("storefront", "checkout"))
+
+
+def test_a_page_that_names_what_lies_below_says_who_calls_whom() -> None:
+    found = calls_in_words([("checkout", ["auth", "quota", "checkout"]), ("auth", ["checkout"])])
+    # Each names the other: nobody can tell which calls which.
+    assert found == (("checkout", "quota"),)
