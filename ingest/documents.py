@@ -14,12 +14,12 @@ from __future__ import annotations
 import hashlib
 import uuid
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from enum import StrEnum
 from functools import cached_property
 from typing import Annotated, Literal, Protocol
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 EVERYONE = "everyone"
 """The audience label of what every reader may see."""
@@ -92,9 +92,13 @@ class IncidentFacts(Frozen):
     incident_id: str | None = None
     severity: str | None = None
     started: UtcTime | None = None
+    day: date | None = None
+    """The day it is about, where the report tells no moment at which it began (or no zone)."""
     detected: UtcTime | None = None
     resolved: UtcTime | None = None
     component: str | None = None
+    symptom: str | None = None
+    """What was felt, and not why; verbatim from the report's text."""
     cause: str | None = None
     """The stated cause, verbatim from the report's text."""
     confirmed: bool = False
@@ -110,9 +114,28 @@ class ThreadFacts(Frozen):
     ended: UtcTime
 
 
+class TemplateVariable(Frozen):
+    """A dashboard's template variable; ``kind`` is its type as Grafana names it, e.g. ``query``.
+
+    ``values`` is what is selected and, where that is "All", what it stands for.
+    """
+
+    kind: str = "query"
+    values: tuple[str, ...] = ()
+    options: tuple[str, ...] = ()
+    """All values it can have, where the dashboard itself lists them."""
+    offers_all: bool = False
+    all_value: str | None = None
+    """What "All" stands for, where the dashboard says so: a regular expression."""
+
+
+def _from_values(stored: object) -> object:
+    # Version 0.1 stored nothing but the values; such an index stays readable.
+    return {"values": stored} if isinstance(stored, list | tuple) else stored
+
+
 class PanelFacts(Frozen):
-    """A dashboard panel. ``panel`` is its own title, ``variables`` maps a template variable to its
-    current value(s)."""
+    """A dashboard panel. ``panel`` is its own title."""
 
     type: Literal["panel"] = "panel"
     dashboard_uid: str
@@ -122,8 +145,13 @@ class PanelFacts(Frozen):
     row: str | None = None
     unit: str | None = None
     queries: tuple[str, ...] = ()
+    data_sources: tuple[str, ...] = ()
+    """For each of ``queries`` the type of data source that answers it, e.g. ``loki``; ``""`` where
+    the dashboard doesn't say. Nothing at all in what earlier versions stored."""
     legends: tuple[str, ...] = ()
-    variables: dict[str, tuple[str, ...]] = Field(default_factory=dict)
+    variables: dict[str, Annotated[TemplateVariable, BeforeValidator(_from_values)]] = Field(
+        default_factory=dict
+    )
 
 
 class AlertRuleFacts(Frozen):

@@ -17,6 +17,7 @@ from ingest.encoders import open_encoder
 from ingest.encoders.base import Encoder, EncoderError
 from ingest.index import Index, IndexFailure, IndexStore, Scope, open_store
 from service.engine import Engine
+from service.metrics.catalog import CatalogCache
 from service.metrics.source import MetricsSource
 from service.retrieval import Retriever
 from service.scope import Vocabulary
@@ -112,6 +113,16 @@ def _metrics_of(settings: Settings) -> MetricsSource | None:
     return None
 
 
+def catalogs_of(settings: Settings) -> CatalogCache:
+    """Catalogs of the metrics source: on disk where it is a server, which may be far away."""
+    is_server = settings.grafana_url is not None or settings.prometheus_url is not None
+    return CatalogCache(
+        ttl=timedelta(seconds=settings.catalog_ttl),
+        directory=settings.cache_dir / "catalogs" if is_server else None,
+        key=settings.grafana_datasource or "",
+    )
+
+
 def moment_of(settings: Settings) -> datetime:
     """The moment at which questions are asked, UTC. Raises: SettingsError."""
     if settings.as_of == "now":
@@ -202,5 +213,6 @@ async def open_engine(
             zone=zone,
             deadline=timedelta(seconds=settings.deadline),
             calls=settings.topology,
+            catalogs=catalogs_of(settings),
             missing=missing,
         )

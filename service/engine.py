@@ -15,7 +15,15 @@ from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import TypeVar
 
-from ingest.documents import EVERYONE, Chunk, Frozen, PanelFacts, RunbookFacts, SourceKind
+from ingest.documents import (
+    EVERYONE,
+    AlertRuleFacts,
+    Chunk,
+    Frozen,
+    PanelFacts,
+    RunbookFacts,
+    SourceKind,
+)
 from ingest.encoders.base import EncoderError
 from ingest.index import IndexFailure, Scope
 from service.causes.disturbances import (
@@ -28,12 +36,23 @@ from service.causes.disturbances import (
 from service.causes.knowledge import KnownCause, known_causes
 from service.causes.ranking import RankedCause, RankingPolicy, rank_causes, rank_from_knowledge
 from service.causes.topology import Calls
+from service.metrics.alert_rules import rule_query
+from service.metrics.catalog import Catalog, CatalogCache, Served
 from service.metrics.labels import component_of
 from service.metrics.links import at_time
-from service.metrics.observe import Observation, ObservePolicy, observe, step_for, unobserved
-from service.metrics.panels import PanelQuery, panel_queries
+from service.metrics.observe import (
+    Observation,
+    ObservePolicy,
+    asked_window,
+    observe,
+    step_for,
+    unobserved,
+)
+from service.metrics.panels import panel_queries, skipped_in_words
+from service.metrics.plan import Leads
 from service.metrics.signals import SignalPolicy
 from service.metrics.source import MetricsError, MetricsSource
+from service.metrics.usage import Usage, UsageCache, rule_of
 from service.reports.charts import thinned
 from service.reports.citations import GroundTruth, Verifier, series_key
 from service.reports.cite import passage_citation
@@ -63,6 +82,7 @@ class EnginePolicy(Frozen):
 
     passages: int = 12
     panels: int = 20
+    rules: int = 6
     incidents: int = 6
     runbooks: int = 6
     related: int = 5
@@ -89,10 +109,12 @@ class Engine:
         deadline: timedelta = timedelta(seconds=20),
         policy: EnginePolicy | None = None,
         calls: Calls = (),
+        catalogs: CatalogCache | None = None,
         missing: Sequence[str] = (),
     ) -> None:
-        """``calls``: pairs of caller and callee, where somebody knows them; ``missing``: what the
-        caller already knows to be absent, in words."""
+        """``calls``: pairs of caller and callee, where somebody knows them; ``catalogs``: where to
+        keep what the metrics have, else in memory; ``missing``: what the caller already knows to
+        be absent, in words."""
         self._retriever = retriever
         self._vocabulary = vocabulary
         self._metrics = metrics
@@ -101,6 +123,8 @@ class Engine:
         self._deadline = deadline
         self._policy = policy or EnginePolicy()
         self._calls = calls
+        self._catalogs = catalogs or CatalogCache()
+        self._usages = UsageCache()
         self._missing = tuple(missing)
 
     async def ask(
@@ -156,9 +180,14 @@ class _Investigation:
     async def report(self) -> Report:
         with self._phase("retrieval"):
             passages = await self._search(self._question, limit=self._policy.passages)
-            panels = await self._panels()
+            panels = await self._search(
+                self._question, limit=self._policy.panels, kinds=(SourceKind.DASHBOARDS,)
+            )
+            rules = await self._search(
+                self._question, limit=self._policy.rules, kinds=(SourceKind.ALERTS,)
+            )
         with self._phase("metrics"):
-            observation = await self._observe(panels)
+            observation = await self._observe(panels, rules)
         with self._phase("causes"):
             disturbances = find_disturbances(observation, policy=self._policy.disturbances)
             disturbance = asked_about(disturbances, self._scope, policy=self._policy.disturbances)
@@ -192,40 +221,20 @@ class _Investigation:
         )
         return found or []
 
-    async def _panels(self) -> list[PanelQuery]:
-        found = await self._search(
-            self._question, limit=self._policy.panels, kinds=(SourceKind.DASHBOARDS,)
-        )
-        step = step_for(self._scope.window, self._policy.observe)
-        return [
-            query
-            for passage in found
-            if isinstance(passage.chunk.facts, PanelFacts)
-            for query in panel_queries(
-                passage.chunk.facts,
-                title=passage.chunk.facts.panel,
-                document_id=passage.chunk.document_id,
-                url=passage.chunk.url,
-                step=step,
-            )
-        ]
-
-    async def _observe(self, panels: Sequence[PanelQuery]) -> Observation:
+    async def _observe(self, panels: Sequence[Passage], rules: Sequence[Passage]) -> Observation:
         window = self._scope.window
-        if self._engine._metrics is None:
+        observation: Observation | None = None
+        metrics = self._engine._metrics
+        if metrics is None:
             observation = unobserved(window, "metrics: no source is configured")
         else:
-            found = await self._bounded(
-                observe(
-                    self._engine._metrics,
-                    window,
-                    panels,
-                    policy=self._policy.observe,
-                    signal_policy=self._policy.signals,
-                ),
-                "the metrics",
-            )
-            observation = found or unobserved(window, "")
+            asked = asked_window(window, self._policy.observe)
+            served = await self._bounded(self._engine._catalogs.of(metrics, asked), "metrics")
+            if served is not None:
+                observation = await self._bounded(
+                    self._look(metrics, served, panels, rules), "the metrics"
+                )
+            observation = observation or unobserved(window, "")
         if observation.reached and not observation.samples:
             observation = unobserved(
                 window, f"metrics: {observation.source} has no samples in this window"
@@ -233,6 +242,76 @@ class _Investigation:
         self._missing.extend(item for item in observation.missing if item)
         self._learn(observation)
         return observation
+
+    async def _look(
+        self,
+        metrics: MetricsSource,
+        served: Served,
+        panels: Sequence[Passage],
+        rules: Sequence[Passage],
+    ) -> Observation:
+        """Ask the metrics, what was found in the documents first. Raises: MetricsError."""
+        catalog = served.catalog
+        # Nodes and clusters, too: names that only the metrics know.
+        components = mentioned(self._question, catalog.components)
+        regions = mentioned(self._question, catalog.regions)
+        scope = self._scope.model_copy(
+            update={
+                "services": tuple(dict.fromkeys([*self._scope.services, *components])),
+                "regions": tuple(dict.fromkeys([*self._scope.regions, *regions])),
+            }
+        )
+        catalog = await self._engine._catalogs.with_components(metrics, catalog, scope.services)
+        step = step_for(scope.window, self._policy.observe)
+        found = [
+            panel_queries(
+                facts,
+                document_id=passage.chunk.document_id,
+                url=passage.chunk.url,
+                scope=scope,
+                labels=catalog.labels,
+                step=step,
+            )
+            for passage in panels
+            if isinstance(facts := passage.chunk.facts, PanelFacts)
+        ]
+        self._missing += skipped_in_words(item for one in found for item in one.skipped)
+        watched = [
+            rule_query(rule_of(passage.chunk, facts), scope=scope, step=step)
+            for passage in rules
+            if isinstance(facts := passage.chunk.facts, AlertRuleFacts)
+        ]
+        return await observe(
+            metrics,
+            scope,
+            Leads(
+                panels=tuple(query for one in found for query in one.queries),
+                rules=tuple(query for query in watched if query is not None),
+                services=scope.services,
+                usage=await self._usage(catalog),
+            ),
+            served._replace(catalog=catalog),
+            policy=self._policy.observe,
+            signal_policy=self._policy.signals,
+        )
+
+    async def _usage(self, catalog: Catalog) -> Usage:
+        """Which panels and rules, of those that the reader may see, use which metric."""
+        retriever, reader = self._engine._retriever, self._reader
+        if retriever is None:
+            return Usage()
+        everything = Scope(
+            audience=reader.audience, kinds=(SourceKind.DASHBOARDS, SourceKind.ALERTS)
+        )
+        usage = await self._bounded(
+            self._engine._usages.of(
+                reader.audience,
+                catalog.names,
+                lambda: retriever.everything(scope=everything),
+            ),
+            "the documents",
+        )
+        return (usage or Usage()).visible(self._scope.as_of, reader.excluded_documents)
 
     def _learn(self, observation: Observation) -> None:
         """Names that only the metrics know (nodes, clusters) are names in a question, too."""

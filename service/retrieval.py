@@ -99,6 +99,10 @@ class Retriever:
             for hit in of_document[document][:per_document]
         ]
 
+    async def everything(self, *, scope: Scope) -> list[Chunk]:
+        """All chunks that the scope may see. Raises: IndexFailure."""
+        return await self._index.chunks_of(None, scope)
+
     async def documents(
         self, document_ids: Sequence[str], *, scope: Scope
     ) -> dict[str, tuple[Chunk, ...]]:

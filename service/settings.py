@@ -74,7 +74,7 @@ class Settings(BaseSettings):
     index_dir: Path = Field(default_factory=lambda: platformdirs.user_data_path("why") / "index")
     """Folder of the embedded Qdrant index. Unused when QDRANT_URL is set."""
     cache_dir: Path = Field(default_factory=lambda: platformdirs.user_cache_path("why"))
-    """Folder of what can be computed again (the exported embedding model)."""
+    """Folder of what can be had again (the exported embedding model, catalogs of metrics)."""
     qdrant_url: str | None = Field(
         default=None, validation_alias=AliasChoices("qdrant_url", "QDRANT_URL")
     )
@@ -114,6 +114,8 @@ class Settings(BaseSettings):
     """Metrics as OpenMetrics text, read by the embedded source when there is no Prometheus."""
     annotations_file: Path | None = None
     """Deployments and other annotations as JSON, in the shape of Grafana's annotations API."""
+    catalog_ttl: float = Field(default=600.0, ge=0)
+    """Seconds for which the list of metrics, their types and label values is taken as known."""
 
     topology: tuple[tuple[str, str], ...] = ()
     """Who calls whom: pairs of caller and callee. What the metrics' labels say (service graphs,

@@ -199,8 +199,8 @@ class Index(Protocol):
         """The best chunks, best first; ties break by chunk id."""
         ...
 
-    async def chunks_of(self, document_ids: Iterable[str], scope: Scope) -> list[Chunk]:
-        """All visible chunks of these documents, by document id and ordinal."""
+    async def chunks_of(self, document_ids: Iterable[str] | None, scope: Scope) -> list[Chunk]:
+        """All visible chunks, where given only of these documents, by document id and ordinal."""
         ...
 
     async def values(self, field: str, scope: Scope) -> dict[str, int]:

@@ -153,7 +153,7 @@ class EdgeIndex(Generation):
     async def search(self, query: HybridQuery) -> list[Hit]:
         return await self._shard.ask(lambda shard: _search(shard, query))
 
-    async def chunks_of(self, document_ids: Iterable[str], scope: Scope) -> list[Chunk]:
+    async def chunks_of(self, document_ids: Iterable[str] | None, scope: Scope) -> list[Chunk]:
         wanted = schema.within(scope, document_ids)
         chunks = await self._shard.ask(
             lambda shard: [

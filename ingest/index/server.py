@@ -180,7 +180,7 @@ class ServerIndex(Generation):
             sparse=lists[0 if query.dense is None else 1] if query.sparse is not None else (),
         )
 
-    async def chunks_of(self, document_ids: Iterable[str], scope: Scope) -> list[Chunk]:
+    async def chunks_of(self, document_ids: Iterable[str] | None, scope: Scope) -> list[Chunk]:
         records = self._scroll(schema.within(scope, document_ids), True)
         chunks = [schema.from_payload(record.payload) async for record in records]
         return sorted(chunks, key=lambda chunk: (chunk.document_id, chunk.ordinal, chunk.id))

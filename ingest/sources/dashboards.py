@@ -13,7 +13,15 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import PurePosixPath
 
-from ingest.documents import Document, PanelFacts, Problem, ProblemLevel, Section, SourceKind
+from ingest.documents import (
+    Document,
+    PanelFacts,
+    Problem,
+    ProblemLevel,
+    Section,
+    SourceKind,
+    TemplateVariable,
+)
 from ingest.sources.files import TextFile, parse_json, read_text_files
 from ingest.sources.front_matter import parse_moment
 from ingest.sources.place import Origin, Place
@@ -25,6 +33,12 @@ Json = Mapping[str, object]
 _SUFFIXES = frozenset({".json", ".yaml", ".yml"})
 _QUERY_KEYS = ("expr", "query", "rawSql", "target", "expression")
 _ALL = "$__all"
+_LISTED = frozenset({"custom", "interval"})
+"""Kinds of variables whose options are the dashboard's own; those of others are looked up when it
+is opened, and what is saved of them is old."""
+_STATED = frozenset({"constant", "textbox"})
+"""Kinds of variables whose ``query`` is their value."""
+_VARIABLE = re.compile(r"\$\{?(?P<name>\w+)")
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,9 +84,11 @@ class DashboardSource(Place):
 def panel_documents(source: Origin, dashboard: Dashboard) -> Iterator[Document]:
     """One document for each panel of the dashboard that says something."""
     variables = _variables(dashboard.model)
+    named = _named_data_sources(dashboard.model)
     seen: set[str] = set()
     for ordinal, (row, panel) in enumerate(_panels(dashboard.model)):
-        queries, legends = _targets(panel)
+        asked, legends = _targets(panel, named)
+        queries = tuple(asked)
         description = _text(panel.get("description"))
         if not queries and not description and not _words(panel):
             continue
@@ -91,6 +107,7 @@ def panel_documents(source: Origin, dashboard: Dashboard) -> Iterator[Document]:
             row=row,
             unit=_unit(panel),
             queries=queries,
+            data_sources=tuple(asked.values()),
             legends=legends,
             variables=variables,
         )
@@ -168,19 +185,44 @@ def _panels(model: Json) -> Iterator[tuple[str | None, Json]]:
             yield row, nested
 
 
-def _targets(panel: Json) -> tuple[tuple[str, ...], tuple[str, ...]]:
-    """Queries and legends, each once."""
-    queries: dict[str, None] = {}
+def _targets(panel: Json, named: Mapping[str, str]) -> tuple[dict[str, str], tuple[str, ...]]:
+    """Queries, each with the type of its data source, and legends, each once."""
+    queries: dict[str, str] = {}
     legends: dict[str, None] = {}
+    whole = _data_source(panel.get("datasource"), named)
     for target in _objects(panel.get("targets")):
         query = next((text for key in _QUERY_KEYS if (text := _text(target.get(key)))), None)
         if query is None:
             continue
-        queries[query] = None
+        queries.setdefault(query, _data_source(target.get("datasource"), named) or whole)
         legend = _text(target.get("legendFormat"))
         if legend and legend != "__auto":
             legends[legend] = None
-    return tuple(queries), tuple(legends)
+    return queries, tuple(legends)
+
+
+def _data_source(reference: object, named: Mapping[str, str]) -> str:
+    """The type that a panel or target states or names by a variable; ``""`` where it doesn't."""
+    if isinstance(reference, Mapping):
+        stated = _text(reference.get("type"))
+        reference = reference.get("uid")
+        if stated and stated != "datasource":  # that is Grafana's own: "mixed", "dashboard"
+            return stated
+    name = _VARIABLE.match(reference) if isinstance(reference, str) else None
+    return named.get(name["name"], "") if name else ""
+
+
+def _named_data_sources(model: Json) -> dict[str, str]:
+    """Types of the data sources behind variables, and behind the inputs of an exported file."""
+    templating = model.get("templating")
+    variables = templating.get("list") if isinstance(templating, Mapping) else None
+    found: dict[str, str] = {}
+    for listed, key in ((variables, "query"), (model.get("__inputs"), "pluginId")):
+        for item in _objects(listed):
+            name, kind = _text(item.get("name")), _text(item.get(key))
+            if item.get("type") == "datasource" and name and kind:
+                found.setdefault(name, kind)
+    return found
 
 
 def _unit(panel: Json) -> str | None:
@@ -203,28 +245,50 @@ def _words(panel: Json) -> str | None:
     return _text(content) or _text(panel.get("content"))
 
 
-def _variables(model: Json) -> dict[str, tuple[str, ...]]:
-    """Template variables and their current values; "All" is resolved as Grafana would."""
+def _variables(model: Json) -> dict[str, TemplateVariable]:
     templating = model.get("templating")
     listed = templating.get("list") if isinstance(templating, Mapping) else None
-    variables: dict[str, tuple[str, ...]] = {}
-    for variable in _objects(listed):
-        name = _text(variable.get("name"))
-        if name:
-            variables[name] = _values(variable)
-    return variables
+    return {
+        name: _variable(variable)
+        for variable in _objects(listed)
+        if (name := _text(variable.get("name")))
+    }
 
 
-def _values(variable: Json) -> tuple[str, ...]:
+def _variable(variable: Json) -> TemplateVariable:
+    """With its options and "All" as Grafana would resolve them."""
+    kind = _text(variable.get("type")) or "query"
     current = variable.get("current")
-    value = current.get("value") if isinstance(current, Mapping) else None
-    values = [str(item) for item in (value if isinstance(value, list) else [value]) if item]
-    if _ALL not in values:
-        return tuple(values)
-    if every := _text(variable.get("allValue")):
-        return (every,)
-    options = [str(option.get("value")) for option in _objects(variable.get("options"))]
-    return tuple(option for option in options if option != _ALL) or (".*",)
+    selected = _strings(current.get("value") if isinstance(current, Mapping) else None)
+    saved = [str(option.get("value")) for option in _objects(variable.get("options"))]
+    saved = [option for option in saved if option != _ALL]
+    query = _text(variable.get("query"))
+    options = (saved or _listed(query or "")) if kind in _LISTED else []
+    if not selected:
+        # What Grafana selects when nobody did.
+        selected = [query] if kind in _STATED and query else options[:1]
+    all_value = _text(variable.get("allValue"))
+    offers_all = variable.get("includeAll") is True or _ALL in selected
+    if _ALL in selected:
+        selected = [all_value] if all_value else saved or options or [".*"]
+    return TemplateVariable(
+        kind=kind,
+        values=tuple(selected),
+        options=tuple(options),
+        offers_all=offers_all,
+        all_value=all_value if offers_all else None,
+    )
+
+
+def _strings(value: object) -> list[str]:
+    items = value if isinstance(value, list) else [value]
+    return [str(item) for item in items if item and not isinstance(item, Mapping)]
+
+
+def _listed(query: str) -> list[str]:
+    """The options that a variable lists: ``a,b`` or ``text : a, text : b``, ``\\,`` for a comma."""
+    parts = [part.replace("\\,", ",").strip() for part in re.split(r"(?<!\\),", query)]
+    return [part.rpartition(" : ")[2].strip() for part in parts if part]
 
 
 def _panel_text(facts: PanelFacts, description: str | None, words: str | None) -> str:
@@ -236,9 +300,9 @@ def _panel_text(facts: PanelFacts, description: str | None, words: str | None) -
     if facts.legends:
         lines.append(f"Legend: {', '.join(facts.legends)}")
     used = [
-        f"${name} = {', '.join(values)}"
-        for name, values in facts.variables.items()
-        if values
+        f"${name} = {', '.join(variable.values)}"
+        for name, variable in facts.variables.items()
+        if variable.values
         and any(re.search(rf"\$\{{?{re.escape(name)}\b", query) for query in facts.queries)
     ]
     if used:

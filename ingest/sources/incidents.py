@@ -3,16 +3,25 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import date, datetime
+from typing import NamedTuple
 
 from ingest.documents import Document, IncidentFacts, Problem, ProblemLevel, Section, SourceKind
 from ingest.sources.files import read_text_files
 from ingest.sources.front_matter import Metadata, moment, parse_moment, string, words
-from ingest.sources.outline import list_items, paragraphs, says_something, sections_under
+from ingest.sources.incidents_cause import stated_cause
+from ingest.sources.incidents_header import stated_lines
+from ingest.sources.incidents_symptom import stated_symptom
 from ingest.sources.pages import PAGE_SUFFIXES, Page, read_page
 from ingest.sources.place import Place
-from ingest.sources.timeline import dates_in, end_of_day, stated_zone, timeline_span
+from ingest.sources.timeline import (
+    dates_in,
+    end_of_day,
+    first_date,
+    stated_zone,
+    timeline_span,
+)
 
 _PUBLISHED = ("published", "published_at")
 _RESOLVED = ("resolved", "resolved_at", "ended", "end")
@@ -26,25 +35,8 @@ _LEADING_DATE = re.compile(
     r"(\s+\d[\d:]*\s*([ap]m)?\s*[A-Z]{0,4}\b)?\s*[,:–-]?\s*",
     re.IGNORECASE,
 )
-
-_CAUSE_HEADING = re.compile(r"\b(root )?causes?\b|what caused|contributing factor", re.IGNORECASE)
-_CAUSE_SENTENCES = (
-    re.compile(
-        r"\b(root cause|caused by|(was|were|is|happened|occurred) because)\b", re.IGNORECASE
-    ),
-    re.compile(r"\b(due to|because of|as a result of)\b", re.IGNORECASE),
-)
-_CAUSE_PLACES = (
-    re.compile(r"\b(conclusions?|analysis|resolution)\b", re.IGNORECASE),
-    re.compile(r"\b(summary|overview|description)\b", re.IGNORECASE),
-    re.compile(r"what (went wrong|happened)", re.IGNORECASE),
-)
-_HEDGE = re.compile(
-    r"\b(probabl|suspect|possibl|may(be)? |might|perhaps|unclear|unknown|likely|not confirmed|"
-    r"believe|seems?\b|appears?\b|guess|not sure)",
-    re.IGNORECASE,
-)
-_SENTENCE_END = re.compile(r"(?<=[.!?])\s+(?=[A-Z`*\[])")
+_OPENING = 400
+"""Characters of a report in which a date is its own; later ones are of what it tells."""
 
 
 class IncidentSource(Place):
@@ -68,7 +60,8 @@ class IncidentSource(Place):
                 yield from self._report(page)
 
     def _report(self, page: Page) -> Iterator[Document | Problem]:
-        facts, written_at = _facts(page)
+        data = {**stated_lines(page.sections), **page.metadata}
+        facts, written_at = _facts(page, data)
         if written_at is None:
             if _NOT_A_REPORT.match(page.stem):
                 return
@@ -88,7 +81,7 @@ class IncidentSource(Place):
             origin=page.path,
             sections=(*_stated_section(page, facts), *page.sections),
             written_at=written_at,
-            services=words(page.metadata, "services", "service"),
+            services=words(data, "services", "service"),
             regions=words(page.metadata, "regions", "region"),
             customers=words(page.metadata, "customers", "customer"),
             audience=words(page.metadata, "audience") or self.audience,
@@ -104,18 +97,17 @@ def _title(page: Page, identifier: str | None) -> str:
     return f"{identifier}: {title}"
 
 
-def _facts(page: Page) -> tuple[IncidentFacts, datetime | None]:
+def _facts(page: Page, data: Metadata) -> tuple[IncidentFacts, datetime | None]:
     """What the report states, and when it was known: at its publication, else at its end."""
-    data = page.metadata
+    began, ended, day, known_by = _times_by_rule(page)
     started, resolved = moment(data, *_STARTED), moment(data, *_RESOLVED)
-    written_at = moment(data, *_PUBLISHED) or resolved
-    if written_at is None:
-        first, resolved, written_at = _times_by_rule(page)
-        started = started or first
+    written_at = moment(data, *_PUBLISHED) or resolved or known_by
+    if started is None and began is not None and written_at is not None and began <= written_at:
+        started = began
     cause, confirmed = string(data, "cause", "root_cause"), data.get("confirmed") is True
     if cause is None:
-        cause, explicit = _cause_by_rule(page.sections)
-        confirmed = explicit and cause is not None and not _HEDGE.search(cause)
+        stated = stated_cause(page.sections)
+        cause, confirmed = stated or (None, False)
     identifier = string(data, "id", "incident", "incident_id")
     if identifier is None and (found := _IDENTIFIER.search(f"{page.title} {page.stem}")):
         identifier = found[0]
@@ -123,35 +115,46 @@ def _facts(page: Page) -> tuple[IncidentFacts, datetime | None]:
         incident_id=identifier,
         severity=string(data, "severity", "sev"),
         started=started,
+        day=day if started is None else None,
         detected=moment(data, *_DETECTED),
-        resolved=resolved,
+        resolved=resolved or ended,
         component=string(data, "component"),
+        symptom=stated_symptom(page.title, page.sections, cause),
         cause=cause,
         confirmed=confirmed,
     )
     return facts, written_at
 
 
-def _times_by_rule(page: Page) -> tuple[datetime | None, datetime | None, datetime | None]:
-    """Start, end and the moment by which all of it was known, from dates in the page."""
+class _Times(NamedTuple):
+    began: datetime | None
+    ended: datetime | None
+    day: date | None
+    known_by: datetime | None
+    """The moment by which all of it was known."""
+
+
+def _times_by_rule(page: Page) -> _Times:
+    """Start and end from the timeline, the day from wherever the page names it."""
     zone = stated_zone(page_text := "\n".join(section.text for section in page.sections))
     day = _day(page, page_text)
     if day is None:
-        return None, None, None
+        return _Times(None, None, None, None)
     span = timeline_span(page.sections, first_day=day)
     if span is None:
-        return None, None, end_of_day(day, zone)
+        return _Times(None, None, day, end_of_day(day, zone))
     # A timeline that stops on an earlier day than the report names has a slip of the pen in it.
-    return span.started, span.ended, max(span.known_by, end_of_day(day, zone))
+    known_by = max(span.known_by, end_of_day(day, zone))
+    return _Times(span.started, span.ended, day, known_by)
 
 
 def _day(page: Page, text: str) -> date | None:
     if (stated := parse_moment(page.metadata.get("date"))) is not None:
         return stated.date()
-    for place in (page.heading or "", page.title, page.stem, text[:400]):
+    for place in (page.heading or "", page.title, page.stem):
         if (found := next(dates_in(place), None)) is not None:
             return found
-    return None
+    return first_date(page.sections) or next(dates_in(text[:_OPENING]), None)
 
 
 def _unreadable_times(page: Page) -> Iterator[Problem]:
@@ -180,28 +183,3 @@ def _stated_section(page: Page, facts: IncidentFacts) -> Iterator[Section]:
         lines.append(f"Cause: {facts.cause}")
     if lines:
         yield Section(text="\n".join(lines))
-
-
-def _cause_by_rule(sections: Sequence[Section]) -> tuple[str | None, bool]:
-    """The stated cause, and whether the report is outspoken about it.
-
-    Under a heading that names it: its first paragraph or item. Else the first sentence that
-    says what something was caused by, in the conclusion, the summary or "what went wrong". What
-    a report only tells between the lines is not guessed.
-    """
-    for section in sections_under(sections, _CAUSE_HEADING):
-        for passage in _passages(section):
-            return passage, True
-    for pattern in _CAUSE_SENTENCES:
-        for place in _CAUSE_PLACES:
-            for section in sections_under(sections, place):
-                for passage in _passages(section):
-                    for sentence in _SENTENCE_END.split(passage):
-                        if pattern.search(sentence) and not sentence.rstrip().endswith(":"):
-                            return sentence, pattern is _CAUSE_SENTENCES[0]
-    return None, False
-
-
-def _passages(section: Section) -> Iterator[str]:
-    yield from filter(says_something, paragraphs(section.text))
-    yield from filter(says_something, list_items(section.text))

@@ -15,6 +15,8 @@ _FENCE = re.compile(r"^\s*(`{3,}|~{3,}|-{4,}\s*$|\.{4,}\s*$)")
 _ITEM = re.compile(r"^(?P<indent>\s*)(?:[-*+•]|\d{1,3}[.)]|\.{1,3})\s+(?P<text>\S.*)$")
 _NOT_PROSE = re.compile(r"^\s*(#{1,6}\s|={1,6}\s|\||<|>|!\[|:\w[\w-]*:|\[[\w,]+\]\s*$|\.\. )")
 _UNDERLINE = re.compile(r"^\s*([=\-~^\"'`*+])\1{2,}\s*$")
+_SENTENCE_GAP = re.compile(r"(?<=[.!?])(?<!\d\.)\s+(?=[A-Z`*\[(\"'“]|https?:)")
+"""Not after "22." of a date."""
 _EMPTY_WORDS = frozenset({"todo", "tbd", "n/a", "none", "wip", ""})
 
 
@@ -76,6 +78,21 @@ def paragraphs(text: str) -> Iterator[str]:
             in_list = not code and (_ITEM.match(line) is not None)
         elif not in_list:
             paragraph.append(line.rstrip() if paragraph else line.strip())
+
+
+def passages(section: Section) -> Iterator[str]:
+    """The paragraphs and then the list items that are more than placeholders."""
+    yield from filter(says_something, paragraphs(section.text))
+    yield from filter(says_something, list_items(section.text))
+
+
+def sentence_spans(passage: str) -> Iterator[tuple[int, int]]:
+    """Where the sentences of a passage are; at least one, white space between them left out."""
+    start = 0
+    for gap in _SENTENCE_GAP.finditer(passage):
+        yield start, gap.start()
+        start = gap.end()
+    yield start, len(passage)
 
 
 def code_lines(text: str) -> Iterator[str]:

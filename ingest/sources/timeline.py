@@ -50,7 +50,7 @@ _TIME = re.compile(
     r"\s*(?P<half>[ap])?\.?m?\b",
     re.IGNORECASE,
 )
-_TIMELINE = re.compile(r"\b(timeline|chronology|log of events)\b", re.IGNORECASE)
+TIMELINE_HEADING = re.compile(r"\b(timeline|chronology|log of events)\b", re.IGNORECASE)
 _ENTRY = re.compile(r"^\s*(?:#{2,6}\s+|[-*+]\s+|\|\s*|\*\*)(?P<entry>\S.*)$")
 _ENTRY_HEAD = 40
 """How many characters of an entry may hold its time; later ones are of what it tells."""
@@ -129,6 +129,12 @@ def timeline_span(sections: Sequence[Section], *, first_day: date) -> Span | Non
     return Span(in_utc(first), in_utc(last), known_by)
 
 
+def first_date(sections: Sequence[Section]) -> date | None:
+    """The first date with a year in the report's timeline."""
+    heads = (entry.partition("|")[0][:_ENTRY_HEAD] for entry in _entries(sections))
+    return next((found for head in heads for found in dates_in(head)), None)
+
+
 def _moments(sections: Sequence[Section], first_day: date) -> Iterator[datetime]:
     """The clock times of all entries, dated, as on the wall."""
     day = first_day
@@ -154,7 +160,7 @@ def _entries(sections: Sequence[Section]) -> Iterator[str]:
     inside = False
     for section in sections:
         heading = section.headings[-1] if section.headings else ""
-        if any(_TIMELINE.search(name) for name in section.headings):
+        if any(TIMELINE_HEADING.search(name) for name in section.headings):
             inside = True
         elif not _TIME.search(heading) and not any(dates_in(heading, year=2000)):
             inside = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
+from datetime import UTC, datetime, time, timedelta
 
 from ingest.documents import Frozen, IncidentFacts, RunbookFacts, UtcTime
 from service.retrieval import Passage
@@ -27,6 +28,7 @@ class KnownCause(Frozen):
     regions: tuple[str, ...]
     alerts: tuple[str, ...]
     happened: UtcTime | None
+    """When it began; noon of its day where the report names no more than that."""
     rank: int
     """Of its document in the search, from 1."""
 
@@ -34,6 +36,26 @@ class KnownCause(Frozen):
     def is_about_a_release(self) -> bool:
         """Whether the sentence blames a new version or another change."""
         return _RELEASE.search(self.sentence) is not None
+
+
+class RecurrencePolicy(Frozen):
+    """How much an earlier incident counts by its age.
+
+    What comes back mostly does so soon, and what is recent is rarely far down the search: more
+    than a nudge does harm (docs/benchmarks.md).
+    """
+
+    within: timedelta = timedelta(weeks=3)
+    """An incident this recent counts in full …"""
+    later: float = 0.8
+    """… and an older one, or one of unknown age, this much."""
+
+
+def recurrence(happened: datetime | None, now: datetime, policy: RecurrencePolicy) -> float:
+    """The weight of an incident that happened then for what is asked about now, up to 1."""
+    if happened is None or now - happened > policy.within:
+        return policy.later
+    return 1.0
 
 
 _RELEASE = re.compile(
@@ -66,6 +88,12 @@ def _in_order(sentence: str, services: Sequence[str]) -> tuple[str, ...]:
     return tuple(sorted(found, key=lambda name: lower.find(name.lower()) % (len(lower) + 1)))
 
 
+def _began(facts: IncidentFacts) -> datetime | None:
+    if facts.started is None and facts.day is not None:
+        return datetime.combine(facts.day, time(12), UTC)
+    return facts.started
+
+
 def known_causes(passages: Sequence[Passage], services: Sequence[str]) -> list[KnownCause]:
     """The causes stated by the documents of these passages, once each, by rank."""
     found: dict[tuple[str, str], KnownCause] = {}
@@ -74,7 +102,7 @@ def known_causes(passages: Sequence[Passage], services: Sequence[str]) -> list[K
         if isinstance(facts, IncidentFacts):
             sentences: tuple[str, ...] = (facts.cause,) if facts.cause else ()
             alerts: tuple[str, ...] = ()
-            component, confirmed, happened = facts.component, facts.confirmed, facts.started
+            component, confirmed, happened = facts.component, facts.confirmed, _began(facts)
         elif isinstance(facts, RunbookFacts):
             sentences, alerts = facts.causes, facts.alerts
             component, confirmed, happened = None, True, None

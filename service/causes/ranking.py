@@ -30,7 +30,7 @@ from service.causes.disturbances import (
     DisturbancePolicy,
     related_signals,
 )
-from service.causes.knowledge import KnownCause, speaks_of
+from service.causes.knowledge import KnownCause, RecurrencePolicy, recurrence, speaks_of
 from service.causes.topology import Calls, calls_in_labels, calls_in_words
 from service.metrics.kinds import MetricKind, kind_of_series
 from service.metrics.labels import component_of, region_of
@@ -61,6 +61,7 @@ class RankingPolicy(Frozen):
     idle_change: float = 0.3
     """Share of the change score for a component whose own metrics stayed calm."""
     unconfirmed: float = 0.5
+    recurrence: RecurrencePolicy = RecurrencePolicy()
     runbook: float = 0.7
     """Weight of a runbook's cause, if the runbook's alert fired; half of it otherwise."""
     analogy: float = 0.5
@@ -290,9 +291,12 @@ def rank_from_knowledge(
         if not _concerns(cause, scope):
             continue
         same_time = cause.happened is not None and scope.window.contains(cause.happened)
-        relevance = _by_rank(cause, policy) * (
-            (1.0 if cause.confirmed else policy.unconfirmed) if cause.incident else policy.runbook
-        )
+        relevance = _by_rank(cause, policy)
+        if cause.incident:
+            relevance *= 1.0 if cause.confirmed else policy.unconfirmed
+            relevance *= recurrence(cause.happened, scope.as_of, policy.recurrence)
+        else:
+            relevance *= policy.runbook
         best.setdefault(component, []).append((0.5 * relevance + 0.5 * same_time, cause))
     ranked = []
     for component, found in best.items():
@@ -370,6 +374,7 @@ def _relevance(
     """How much a known cause supports a component for this disturbance, 0..1."""
     if cause.incident:
         kind = 1.0 if cause.confirmed else policy.unconfirmed
+        kind *= recurrence(cause.happened, disturbance.started, policy.recurrence)
         suffering = set(disturbance.components)
         kind *= 0.5 + 0.5 * len(suffering & set(cause.services)) / max(1, len(suffering))
     else:

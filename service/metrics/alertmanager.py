@@ -20,6 +20,7 @@ from service.metrics.prometheus import MAX_BYTES, TIMEOUT_SECONDS
 from service.metrics.source import (
     Alert,
     Change,
+    MetricMetadata,
     MetricsError,
     MetricsSource,
     MetricsUnavailable,
@@ -64,8 +65,13 @@ class WithAlertmanager:
     async def query_range(self, query: str, window: Window, step: timedelta) -> RangeResult:
         return await self._source.query_range(query, window, step)
 
-    async def metric_names(self, window: Window) -> list[str]:
-        return await self._source.metric_names(window)
+    async def label_values(
+        self, label: str, window: Window, selector: str | None = None
+    ) -> list[str]:
+        return await self._source.label_values(label, window, selector)
+
+    async def metadata(self) -> dict[str, MetricMetadata]:
+        return await self._source.metadata()
 
     async def alerts(self, window: Window) -> list[Alert]:
         """The source's alerts, and those that fire now, did so in the window and aren't among

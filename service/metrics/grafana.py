@@ -31,6 +31,7 @@ from service.metrics.prometheus import MAX_BYTES, TIMEOUT_SECONDS, Bounds, Prome
 from service.metrics.source import (
     Alert,
     Change,
+    MetricMetadata,
     MetricsError,
     MetricsUnavailable,
     RangeResult,
@@ -98,8 +99,13 @@ class GrafanaSource:
         """
         return await (await self._place()).prometheus.query_range(query, window, step)
 
-    async def metric_names(self, window: Window) -> list[str]:
-        return await (await self._place()).prometheus.metric_names(window)
+    async def label_values(
+        self, label: str, window: Window, selector: str | None = None
+    ) -> list[str]:
+        return await (await self._place()).prometheus.label_values(label, window, selector)
+
+    async def metadata(self) -> dict[str, MetricMetadata]:
+        return await (await self._place()).prometheus.metadata()
 
     async def alerts(self, window: Window) -> list[Alert]:
         """Alerts of Prometheus' rules (its ``ALERTS`` series) and of Grafana-managed ones.

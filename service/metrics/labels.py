@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-_COMPONENT_LABELS = (
+COMPONENT_LABELS = (
     "service",
     "app",
     "application",
@@ -17,13 +17,13 @@ _COMPONENT_LABELS = (
     "run",
     "cluster",
 )
-_REGION_LABELS = ("region", "zone", "datacenter", "dc")
+REGION_LABELS = ("region", "zone", "datacenter", "dc")
 
 
 def component_of(labels: Mapping[str, str]) -> str | None:
     """The component that a series or an alert is about, from the most telling label it has."""
-    return next((labels[name] for name in _COMPONENT_LABELS if labels.get(name)), None)
+    return next((labels[name] for name in COMPONENT_LABELS if labels.get(name)), None)
 
 
 def region_of(labels: Mapping[str, str]) -> str | None:
-    return next((labels[name] for name in _REGION_LABELS if labels.get(name)), None)
+    return next((labels[name] for name in REGION_LABELS if labels.get(name)), None)

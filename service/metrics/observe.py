@@ -1,24 +1,23 @@
-"""Ask the metrics: alerts, changes, panels' queries and a scan of all metrics → Observation.
+"""Ask the metrics: alerts, changes and the planned queries → Observation.
 
-The I/O of the metrics half. Retrieved panels are asked first, because knowledge knows which
-ratio matters; then every metric that no panel query selects plainly is scanned, so that a
-metric nobody drew is still seen. Each query may fail on its own: what failed is listed, in
-words, and the rest is used.
+The I/O of the metrics half; ``plan`` has what is asked, and in which order. Each query may fail
+on its own: what failed is listed, in words, and the rest is used.
 """
 
 from __future__ import annotations
 
 import asyncio
-import json
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Sequence
 from datetime import timedelta
 from typing import TypeVar
 
 from pydantic import ConfigDict
 
 from ingest.documents import Frozen
+from service.metrics.alert_rules import rule_query
+from service.metrics.catalog import Served
 from service.metrics.labels import component_of, region_of
-from service.metrics.panels import PanelQuery, selection_of
+from service.metrics.plan import Leads, PlannedQuery, plan_queries
 from service.metrics.signals import Signal, SignalPolicy, signals_of
 from service.metrics.source import (
     Alert,
@@ -31,6 +30,7 @@ from service.metrics.source import (
     Window,
 )
 from service.metrics.table import Observed
+from service.scope import QuestionScope
 
 T = TypeVar("T")
 
@@ -76,6 +76,24 @@ def step_for(window: Window, policy: ObservePolicy) -> timedelta:
     return max(policy.least_step, timedelta(minutes=-(-seconds // 60)))
 
 
+def asked_window(window: Window, policy: ObservePolicy) -> Window:
+    """The window and the past that its baselines are taken from."""
+    return Window(start=window.start - policy.before, end=window.end)
+
+
+def with_rules_of(
+    alerts: Sequence[Alert], leads: Leads, scope: QuestionScope, step: timedelta
+) -> Leads:
+    """With what the rules of these alerts watch, before that of rules that were only found."""
+    firing = [
+        query
+        for name in dict.fromkeys(alert.name for alert in alerts)
+        for rule in leads.usage.rules.get(name, ())
+        if (query := rule_query(rule, scope=scope, step=step)) is not None
+    ]
+    return leads.model_copy(update={"rules": (*firing, *leads.rules)})
+
+
 def unobserved(window: Window, reason: str) -> Observation:
     """The observation of someone who has no metrics."""
     return Observation(
@@ -89,28 +107,31 @@ def unobserved(window: Window, reason: str) -> Observation:
 
 async def observe(
     source: MetricsSource,
-    window: Window,
-    panels: Sequence[PanelQuery],
+    scope: QuestionScope,
+    leads: Leads,
+    served: Served,
     *,
     policy: ObservePolicy,
     signal_policy: SignalPolicy,
 ) -> Observation:
-    """Everything the metrics say about a window. Never raises a MetricsError."""
+    """Everything the metrics say about the scope's window. Never raises a MetricsError."""
+    window = scope.window
     step = step_for(window, policy)
-    asked = Window(start=window.start - policy.before, end=window.end)
-    missing: list[str] = []
-    try:
-        names = await source.metric_names(asked)
-    except MetricsError as error:
-        return unobserved(window, f"metrics: {error}")
-    alerts, changes = await asyncio.gather(
+    asked = asked_window(window, policy)
+    missing: list[str] = [*served.catalog.missing, *([served.stale] if served.stale else [])]
+    alerts, changes, failure = await asyncio.gather(
         _or_empty(source.alerts(window), "alerts", missing),
         _or_empty(source.changes(asked), "deployments and annotations", missing),
+        _failure(source, served, asked),
     )
-    plan = plan_queries(panels, names, step)
-    if len(plan) > policy.queries:
-        missing.append(f"{len(plan) - policy.queries} of {len(plan)} queries were not asked")
-        plan = plan[: policy.queries]
+    if failure is not None:
+        return unobserved(window, f"metrics: {failure}")
+    planned = plan_queries(
+        with_rules_of(alerts, leads, scope, step), served.catalog, step, most=policy.queries
+    )
+    if planned.left_out is not None:
+        missing.append(planned.left_out)
+    plan = planned.queries
     gate = asyncio.Semaphore(policy.concurrency)
 
     async def ask(item: PlannedQuery) -> RangeResult | None:
@@ -118,7 +139,7 @@ async def observe(
             try:
                 return await source.query_range(item.query, asked, step)
             except QueryRejected as error:
-                if item.panel is None:  # a panel may well hold what this source cannot answer
+                if item.written is None:  # a panel may well hold what this source cannot answer
                     missing.append(f"query refused: {error}")
             except MetricsError as error:
                 missing.append(f"{item.query}: {error}")
@@ -152,7 +173,7 @@ async def observe(
                 policy=signal_policy,
                 counted_over=item.counted_over,
                 url=source.link(item.of(series.labels), asked),
-                panel_document=None if item.panel is None else item.panel.document_id,
+                panel_document=None if item.written is None else item.written.document_id,
             ):
                 key = (item.metric, tuple(sorted(signal.labels.items())), signal.onset)
                 signals.setdefault(key, signal)
@@ -172,103 +193,21 @@ async def observe(
     )
 
 
-class PlannedQuery(Frozen):
-    """A query to ask, and what is known about it before it is."""
-
-    query: str
-    metric: str
-    titles: tuple[tuple[str, dict[str, str]], ...]
-    """Titles of the panels that draw it, each with the labels that its panel fixes."""
-    unit: str | None
-    labels: dict[str, str]
-    panel: PanelQuery | None
-    selector: str | None = None
-    """For a scan: the query with ``%s`` in place of the matchers."""
-    counted_over: timedelta | None = None
-    """For the rate of a counter: its window."""
-
-    def title_for(self, labels: Mapping[str, str]) -> str:
-        """What to call one series: the title of a panel that is about it, else the metric.
-
-        "Checkout latency" draws ``latency{service="checkout"}`` and names no other service's.
-        """
-        for title, fixed in self.titles:
-            if self.selector is None or (fixed and fixed.items() <= labels.items()):
-                return title
-        return self.metric
-
-    def of(self, labels: Mapping[str, str]) -> str:
-        """The query for one series of the answer: what a reader opens and a check asks again."""
-        if self.selector is None:
-            return self.query
-        matchers = ",".join(
-            f"{name}={json.dumps(value, ensure_ascii=False)}"
-            for name, value in sorted(labels.items())
-            if name != "__name__"
-        )
-        return self.selector % (f"{{{matchers}}}" if matchers else "")
-
-
-def plan_queries(
-    panels: Sequence[PanelQuery], names: Sequence[str], step: timedelta
-) -> list[PlannedQuery]:
-    """Panels' queries first, then a scan of the metrics that none of them reads plainly.
-
-    A scanned metric takes title and unit from the first panel that draws it. Counters are asked
-    as rates; Prometheus' own bookkeeping (``ALERTS``, ``up``, ``scrape_…``) is left out.
-    """
-    plan: dict[str, PlannedQuery] = {}
-    drawn: dict[str, list[tuple[PanelQuery, dict[str, str]]]] = {}
-    for panel in panels:
-        selection = selection_of(panel.query)
-        if selection is None or any(name.startswith("ALERTS") for name in selection.metrics):
-            continue
-        if selection.plain:
-            # The scan asks for the same samples with all their labels: a panel's sum would
-            # hide which region it was.
-            drawn.setdefault(selection.metrics[0], []).append((panel, selection.labels))
-            continue
-        plan.setdefault(
-            panel.query,
-            PlannedQuery(
-                query=panel.query,
-                metric=panel.title,
-                titles=((panel.title, {}),),
-                unit=panel.unit,
-                labels=selection.labels,
-                panel=panel,
-            ),
-        )
-    rate_window = max(timedelta(minutes=5), 4 * step)
-    window = f"{int(rate_window.total_seconds())}s"
-    for name in names:
-        if name in ("ALERTS", "ALERTS_FOR_STATE", "up") or name.startswith("scrape_"):
-            continue
-        if name.endswith(("_bucket", "_created")):
-            continue
-        counter = name.endswith("_total")
-        selector = f"rate({name}%s[{window}])" if counter else f"{name}%s"
-        query = selector % ""
-        drawings = drawn.get(name, [])
-        plan.setdefault(
-            query,
-            PlannedQuery(
-                query=query,
-                metric=name,
-                titles=tuple((panel.title, fixed) for panel, fixed in drawings),
-                unit=drawings[0][0].unit if drawings else None,
-                labels={},
-                panel=drawings[0][0] if drawings else None,
-                selector=selector,
-                counted_over=rate_window if counter else None,
-            ),
-        )
-    return list(plan.values())
-
-
 async def _or_empty(awaitable: Awaitable[list[T]], what: str, missing: list[str]) -> list[T]:
     try:
         return await awaitable
     except MetricsError as error:
         missing.append(f"{what}: {error}")
         return []
+
+
+async def _failure(source: MetricsSource, served: Served, asked: Window) -> MetricsError | None:
+    """Why the source answers nothing. A catalog may be known of one that is gone by now, and each
+    of hundreds of queries would wait for it."""
+    if served.asked:
+        return None
+    try:
+        await source.label_values("__name__", asked, "up")
+    except MetricsError as error:
+        return error
+    return None

@@ -14,6 +14,7 @@ import threading
 from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
+from typing import NamedTuple
 
 import numpy as np
 
@@ -25,15 +26,29 @@ from service.metrics.events import (
     read_annotations,
 )
 from service.metrics.links import graph_link
-from service.metrics.promql_eval import evaluate
+from service.metrics.promql_eval import evaluate, select
 from service.metrics.promql_ranges import Samples
-from service.metrics.source import Alert, Change, MetricsUnavailable, RangeResult, Window
+from service.metrics.source import (
+    Alert,
+    Change,
+    MetricMetadata,
+    MetricsUnavailable,
+    RangeResult,
+    Window,
+)
 
 _BEFORE_EXEMPLAR = re.compile(r'[^{ ]+(?:\{(?:[^"}]|"(?:\\.|[^"\\])*")*\})? \S+ \S+(?= # \{)')
 
 
-def read_openmetrics(text: str) -> list[Samples]:
-    """The series of an OpenMetrics text, sorted by their labels.
+class OpenMetrics(NamedTuple):
+    """What an OpenMetrics text says: its series, sorted by their labels, and about its families."""
+
+    series: list[Samples]
+    metadata: dict[str, MetricMetadata]
+
+
+def read_openmetrics(text: str) -> OpenMetrics:
+    """The series of an OpenMetrics text and the metadata of its families.
 
     Every sample must have a timestamp. Of two samples at one time the first counts; exemplars
     are left out.
@@ -60,15 +75,27 @@ def read_openmetrics(text: str) -> list[Samples]:
             skeleton.append(sample)
         numbers[head].append((parts[1], parts[2]))
 
-    families = text_string_to_metric_families(  # type: ignore[no-untyped-call]
-        "\n".join([*skeleton, ""])
+    families = list(
+        text_string_to_metric_families(  # type: ignore[no-untyped-call]
+            "\n".join([*skeleton, ""])
+        )
     )
     firsts = [sample for family in families for sample in family.samples]
     series = [
         _samples({"__name__": first.name, **first.labels}, pairs)
         for first, pairs in zip(firsts, numbers.values(), strict=True)
     ]
-    return sorted(series, key=lambda one: sorted(one.labels.items()))
+    return OpenMetrics(
+        series=sorted(series, key=lambda one: sorted(one.labels.items())),
+        metadata={
+            family.name: MetricMetadata(
+                type="" if family.type == "unknown" else family.type,
+                help=family.documentation,
+                unit=family.unit,
+            )
+            for family in families
+        },
+    )
 
 
 def _samples(labels: dict[str, str], pairs: Sequence[tuple[str, str]]) -> Samples:
@@ -95,7 +122,7 @@ class OpenMetricsSource:
         self._annotations_path = annotations_path
         self._link_base = link_base
         self._reading = threading.Lock()
-        self._read: list[Samples] | None = None
+        self._read: OpenMetrics | None = None
 
     @property
     def name(self) -> str:
@@ -106,18 +133,27 @@ class OpenMetricsSource:
 
         Raises: MetricsUnavailable if the file can't be read, QueryRejected.
         """
-        return RangeResult(evaluate(query, await self._samples(), window, step))
+        return RangeResult(evaluate(query, (await self._content()).series, window, step))
 
-    async def metric_names(self, window: Window) -> list[str]:
+    async def label_values(
+        self, label: str, window: Window, selector: str | None = None
+    ) -> list[str]:
+        """Raises: MetricsUnavailable if the file can't be read, QueryRejected."""
         start, end = (moment.timestamp() * 1000 for moment in (window.start, window.end))
+        series = (await self._content()).series
         return sorted(
             {
-                one.labels["__name__"]
-                for one in await self._samples()
-                if np.searchsorted(one.times, start, side="left")
+                one.labels[label]
+                for one in (series if selector is None else select(selector, series))
+                if one.labels.get(label)
+                and np.searchsorted(one.times, start, side="left")
                 < np.searchsorted(one.times, end, side="right")
             }
         )
+
+    async def metadata(self) -> dict[str, MetricMetadata]:
+        """Of the families. Raises: MetricsUnavailable if the file can't be read."""
+        return (await self._content()).metadata
 
     async def alerts(self, window: Window) -> list[Alert]:
         step = alert_step(window)
@@ -136,10 +172,10 @@ class OpenMetricsSource:
     async def aclose(self) -> None:
         """Nothing is held open."""
 
-    async def _samples(self) -> list[Samples]:
+    async def _content(self) -> OpenMetrics:
         return self._read if self._read is not None else await asyncio.to_thread(self._load)
 
-    def _load(self) -> list[Samples]:
+    def _load(self) -> OpenMetrics:
         with self._reading:
             if self._read is None:
                 try:

@@ -23,6 +23,7 @@ from service.metrics.prometheus_api import CHECK_TOKEN, Answer, PrometheusApi
 from service.metrics.source import (
     Alert,
     Change,
+    MetricMetadata,
     MetricsUnavailable,
     QueryRejected,
     RangeResult,
@@ -34,6 +35,8 @@ TIMEOUT_SECONDS = 10.0
 MAX_BYTES = 16 * 1024 * 1024
 MAX_SERIES = 500
 MAX_POINTS = 500_000
+MAX_METADATA = 20_000
+"""Metrics whose metadata is asked for at most."""
 LONGEST_QUOTE = 200
 
 
@@ -117,13 +120,27 @@ class PrometheusSource:
             truncated = f"only the first {len(kept)} of {len(series)} series are here"
         return RangeResult(kept, warnings=answer.warnings, truncated=truncated)
 
-    async def metric_names(self, window: Window) -> list[str]:
-        """As precise as the server's index: names of its blocks that overlap the window."""
-        path = "/api/v1/label/__name__/values"
-        answer = await self._api.call("GET", path, _span(window), "the names of the metrics")
+    async def label_values(
+        self, label: str, window: Window, selector: str | None = None
+    ) -> list[str]:
+        """As precise as the server's index: of its blocks that overlap the window."""
+        what = f"the values of the label {label}"
+        fields = _span(window) | ({} if selector is None else {"match[]": selector})
+        answer = await self._api.call("GET", f"/api/v1/label/{label}/values", fields, what)
         if not isinstance(answer.data, list):
-            raise self._not_understood("the names of the metrics")
-        return sorted(str(name) for name in answer.data)
+            raise self._not_understood(what)
+        # Where it was cut the last one may be incomplete.
+        values = answer.data[:-1] if answer.cut else answer.data
+        return sorted(str(value) for value in values)
+
+    async def metadata(self) -> dict[str, MetricMetadata]:
+        """Of the targets that are scraped now; what they disagree about is left out."""
+        what = "the metadata of the metrics"
+        fields = {"limit": str(MAX_METADATA)}
+        answer = await self._api.call("GET", "/api/v1/metadata", fields, what)
+        if not isinstance(answer.data, dict):
+            raise self._not_understood(what)
+        return {str(name): _to_metadata(stated) for name, stated in answer.data.items()}
 
     async def alerts(self, window: Window) -> list[Alert]:
         step = alert_step(window)
@@ -166,6 +183,15 @@ def _to_series(row: Any) -> Series:
     points = np.array([(time, float(value)) for time, value in row["values"]], dtype=np.float64)
     labels = {str(name): str(value) for name, value in row["metric"].items()}
     return Series(labels, points[:, 0], points[:, 1])
+
+
+def _to_metadata(stated: Any) -> MetricMetadata:
+    rows = [row for row in stated if isinstance(row, dict)] if isinstance(stated, list) else []
+    agreed = {
+        field: values.pop() if len(values := {str(row.get(field, "")) for row in rows}) == 1 else ""
+        for field in ("type", "help", "unit")
+    }
+    return MetricMetadata(**agreed)
 
 
 def _span(window: Window) -> dict[str, str]:

@@ -71,6 +71,29 @@ def evaluate(
     return sorted(found, key=lambda series: sorted(series.labels.items()))
 
 
+def select(selector: str, samples: Sequence[Samples]) -> list[Samples]:
+    """The series that a selector such as ``{service="checkout"}`` selects.
+
+    Raises: QueryRejected, for what is none.
+    """
+    node = _parse(selector)
+    if not isinstance(node, ast.VectorSelector):
+        raise QueryRejected(f"not a selector: {selector!r}")
+    return _selected(node, samples)
+
+
+def _selected(selector: ast.VectorSelector, samples: Sequence[Samples]) -> list[Samples]:
+    if selector.matchers.or_matchers:
+        raise _unsupported("`or` inside of a selector")
+    matches = [_matcher(matcher) for matcher in selector.matchers.matchers]
+    return [
+        one
+        for one in samples
+        if selector.name in (None, one.labels["__name__"])
+        and all(match(one.labels) for match in matches)
+    ]
+
+
 def _steps(window: Window, step: timedelta) -> Millis:
     every = round(step / timedelta(milliseconds=1))
     if every <= 0:
@@ -145,15 +168,10 @@ class _Evaluation:
     ) -> Vector:
         if selector.at is not None:
             raise _unsupported("the @ modifier")
-        if selector.matchers.or_matchers:
-            raise _unsupported("`or` inside of a selector")
         offset = (selector.offset or timedelta(0)) // timedelta(milliseconds=1)
-        matches = [_matcher(matcher) for matcher in selector.matchers.matchers]
         return [
             Row(one.labels, seen(one, self._steps - offset))
-            for one in self._samples
-            if selector.name in (None, one.labels["__name__"])
-            and all(match(one.labels) for match in matches)
+            for one in _selected(selector, self._samples)
         ]
 
     def _call(self, call: ast.Call) -> Value:

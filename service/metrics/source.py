@@ -105,6 +105,18 @@ class Change(Frozen):
     url: str | None = None
 
 
+class MetricMetadata(Frozen):
+    """What is stated about a metric, or about a family of them; ``""`` where nothing is.
+
+    ``type``: as in OpenMetrics and Prometheus (``counter``, ``gauge``, ``histogram``, …).
+    ``unit``: e.g. ``seconds``.
+    """
+
+    type: str = ""
+    help: str = ""
+    unit: str = ""
+
+
 class MetricsSource(Protocol):
     """Where live metrics come from: Prometheus, Grafana, or a file of samples."""
 
@@ -120,8 +132,21 @@ class MetricsSource(Protocol):
         """
         ...
 
-    async def metric_names(self, window: Window) -> list[str]:
-        """Names of the metrics that have samples in the window, sorted."""
+    async def label_values(
+        self, label: str, window: Window, selector: str | None = None
+    ) -> list[str]:
+        """The values of a label among the series with samples in the window, sorted.
+
+        ``selector`` narrows the series, e.g. to ``{service="checkout"}``. The label ``__name__``
+        has the names of the metrics. Raises: MetricsUnavailable, MetricsTimeout, QueryRejected.
+        """
+        ...
+
+    async def metadata(self) -> dict[str, MetricMetadata]:
+        """What is stated about metrics, by the name of each or of its family; may be empty.
+
+        Raises: MetricsUnavailable, MetricsTimeout, QueryRejected.
+        """
         ...
 
     async def alerts(self, window: Window) -> list[Alert]:

@@ -8,6 +8,7 @@ from typing import TypeVar
 import httpx
 import pytest
 
+from service.metrics.catalog import Catalog, CatalogCache
 from service.metrics.grafana import GrafanaSource
 from service.metrics.prometheus import PrometheusSource
 from service.metrics.source import MetricsSource, QueryRejected, RangeResult
@@ -52,7 +53,9 @@ def test_series_are_the_same_through_grafanas_proxy(prometheus_night: str) -> No
 
 
 def test_names_and_alerts_and_changes_are_the_same(prometheus_night: str) -> None:
-    names, expected_names = both(prometheus_night, lambda s: s.metric_names(WHOLE_NIGHT))
+    names, expected_names = both(
+        prometheus_night, lambda s: s.label_values("__name__", WHOLE_NIGHT)
+    )
     assert len(names) > 10
     assert names == expected_names
     alerts, expected_alerts = both(prometheus_night, lambda s: s.alerts(WHOLE_NIGHT))
@@ -62,6 +65,20 @@ def test_names_and_alerts_and_changes_are_the_same(prometheus_night: str) -> Non
     assert len(changes) >= 3
     assert [c.model_copy(update={"url": None}) for c in changes] == expected_changes
     assert all(change.url for change in changes)
+
+
+def test_a_catalog_is_the_same_through_grafanas_proxy(prometheus_night: str) -> None:
+    async def ask(source: MetricsSource) -> Catalog:
+        cache = CatalogCache()
+        known = (await cache.of(source, INCIDENT)).catalog
+        return await cache.with_components(source, known, ["session-cache"])
+
+    ours, real = both(prometheus_night, ask)
+    assert "redis_connected_clients" in ours.of_component["session-cache"]
+    assert "gpu-eu-07" in ours.components
+    assert ours.missing == ()
+    kept = {"source": real.source, "fetched_at": real.fetched_at}
+    assert ours.model_copy(update=kept) == real
 
 
 def test_refusals_are_prometheus_own(prometheus_night: str) -> None:

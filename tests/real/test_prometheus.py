@@ -177,7 +177,12 @@ def test_bad_promql_is_refused_with_the_servers_reason(prometheus_night: str) ->
 
 def test_names_alerts_and_changes_agree(prometheus_night: str) -> None:
     questions: list[Callable[[MetricsSource], Awaitable[Sequence[object]]]] = [
-        lambda source: source.metric_names(WHOLE_NIGHT),
+        lambda source: source.label_values("__name__", WHOLE_NIGHT),
+        lambda source: source.label_values("service", WHOLE_NIGHT),
+        lambda source: source.label_values("__name__", WHOLE_NIGHT, '{service="session-cache"}'),
+        lambda source: source.label_values(
+            "region", WHOLE_NIGHT, 'http_requests_total{code!~"2.."}'
+        ),
         lambda source: source.alerts(WHOLE_NIGHT),
         lambda source: source.alerts(INCIDENT),
         lambda source: source.changes(WHOLE_NIGHT),
@@ -188,11 +193,18 @@ def test_names_alerts_and_changes_agree(prometheus_night: str) -> None:
         assert answer == asyncio.run(_awaited(question(FILE)))
 
 
+def names(source: PrometheusSource) -> Awaitable[list[str]]:
+    return source.label_values("__name__", INCIDENT)
+
+
 def test_a_wrong_path_is_told_from_a_server_that_is_down(prometheus_night: str) -> None:
     with pytest.raises(MetricsUnavailable, match="no Prometheus API at this address"):
-        asked(f"{prometheus_night}/grafana", lambda source: source.metric_names(INCIDENT))
+        asked(f"{prometheus_night}/grafana", names)
     with pytest.raises(MetricsUnavailable, match="no connection"):
-        asked(f"http://127.0.0.1:{free_port()}", lambda source: source.metric_names(INCIDENT))
+        asked(
+            f"http://127.0.0.1:{free_port()}",
+            names,
+        )
 
 
 def test_the_link_opens_the_servers_graph_page(prometheus_night: str) -> None:

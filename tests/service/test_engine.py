@@ -3,18 +3,21 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
+from ingest.documents import SourceKind
 from service.assembly import moment_of, open_engine
-from service.metrics.source import MetricsTimeout, RangeResult, Window
+from service.metrics.source import MetricMetadata, MetricsTimeout, RangeResult, Window
 from service.reports.draft import Draft, DraftClaim, Findings
 from service.reports.extractive import ExtractiveWriter
 from service.reports.markdown import to_markdown
 from service.reports.model import MetricCitation, Outcome, PassageCitation, Report
-from service.settings import Settings
+from service.settings import Settings, SourceSettings
+from tests.company import ingest, settings_in
 
 QUESTION = "Why did checkout fail last night?"
 
@@ -168,9 +171,14 @@ class SlowMetrics:
         await self._never()
         raise MetricsTimeout(query)
 
-    async def metric_names(self, window: Window) -> list[str]:
+    async def label_values(
+        self, label: str, window: Window, selector: str | None = None
+    ) -> list[str]:
         await self._never()
         return []
+
+    async def metadata(self) -> dict[str, MetricMetadata]:
+        return {}
 
     async def alerts(self, window: Window) -> list[object]:
         return []
@@ -235,6 +243,34 @@ def test_what_a_writer_makes_up_is_removed_and_counted(company: Settings, report
     assert checked.dropped_claims == 4
     assert checked.summary == report.summary
     assert "4 sentence(s) were removed" in to_markdown(checked)
+
+
+def test_panels_that_cannot_be_asked_are_told_and_the_others_are(tmp_path: Path) -> None:
+    def panel(number: int, title: str, query: str, kind: str) -> dict[str, object]:
+        target = {"expr": query, "datasource": {"type": kind, "uid": kind}}
+        return {"id": number, "title": title, "type": "timeseries", "targets": [target]}
+
+    variables = [{"name": "tenant", "type": "query", "current": {}}]
+    board = {
+        "uid": "shop",
+        "title": "Checkout",
+        "templating": {"list": variables},
+        "panels": [
+            panel(1, "Logs of checkout", '{app="checkout"} |= "error"', "loki"),
+            panel(2, "Checkout by tenant", 'orders_total{tenant="$tenant"}', "prometheus"),
+            panel(3, "Checkout's share of errors", 'a{service="$service"} / b', "prometheus"),
+        ],
+    }
+    (tmp_path / "boards").mkdir()
+    (tmp_path / "boards" / "shop.json").write_text(json.dumps(board))
+    source = SourceSettings(kind=SourceKind.DASHBOARDS, path=tmp_path / "boards")
+    settings = settings_in(tmp_path).model_copy(update={"sources": (source,)})
+    ingest(settings)
+    assert ask(settings).not_seen == (
+        'panel "Logs of checkout" (Checkout): reads a loki data source',
+        'panel "Checkout by tenant" (Checkout): $tenant has no value and nothing in the question '
+        "names one",
+    )
 
 
 def test_a_restricted_incident_is_seen_only_by_its_audience(company: Settings) -> None:

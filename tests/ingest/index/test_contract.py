@@ -82,6 +82,7 @@ async def visible(index: Index, scope: Scope) -> set[str]:
         assert documents(await index.search(anything(scope, **one_sided))) == found
     names = {document.document_id for document in await index.inventory("runbooks")}
     assert {c.document_id for c in await index.chunks_of(sorted(names), scope)} == found
+    assert {c.document_id for c in await index.chunks_of(None, scope)} == found
     assert sum((await index.values("source", scope)).values()) == len(found)
     return found
 

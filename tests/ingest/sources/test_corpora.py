@@ -28,8 +28,8 @@ def stated(document: Document) -> list[str]:
     match document.facts:
         case RunbookFacts(causes=causes, next_check=check):
             return [*causes, *([check] if check else [])]
-        case IncidentFacts(cause=cause):
-            return [cause] if cause else []
+        case IncidentFacts(cause=cause, symptom=symptom):
+            return [passage for passage in (cause, symptom) if passage]
         case PanelFacts(queries=queries):
             return list(queries)
         case AlertRuleFacts(alert=alert, expression=expression):
@@ -120,6 +120,18 @@ def test_every_real_incident_report_has_a_day() -> None:
             assert document.written_at is not None
             year = document.origin.rpartition("/")[2][:4]
             assert document.written_at.year == int(year)
+
+
+@needs_shared_data
+def test_most_real_incident_reports_state_a_cause_and_a_day_to_ask_about() -> None:
+    usable = {}
+    for folder in ("mybinder/docs/source/incident-reports", "pm-berkeley-datahub"):
+        documents, _ = read(SourceKind.INCIDENTS, SHARED_DATA / folder)
+        facts = [d.facts for d in documents if isinstance(d.facts, IncidentFacts)]
+        assert all(f.started or f.day for f in facts)
+        usable[folder.partition("/")[0]] = (len(facts), sum(f.confirmed for f in facts))
+
+    assert usable == {"mybinder": (23, 16), "pm-berkeley-datahub": (19, 16)}
 
 
 @needs_shared_data

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 import yaml
 
-from ingest.documents import Document, PanelFacts, SourceKind
+from ingest.documents import Document, PanelFacts, SourceKind, TemplateVariable
 from tests.ingest.sources.reading import errors, read, read_one, write
 
 
@@ -71,13 +71,88 @@ def test_a_panel_is_one_document_with_everything_around_it(tmp_path: Path) -> No
             'latency{service=~"auth|quota"}',
         ),
         legends=("{{pod}}",),
+        data_sources=("", ""),
         variables={
-            "region": ("eu-west", "us-east"),
-            "node": (".*",),
-            "job": (),
-            "tier": ("gold",),
+            "region": TemplateVariable(values=("eu-west", "us-east")),
+            "node": TemplateVariable(values=(".*",), offers_all=True),
+            "job": TemplateVariable(),
+            "tier": TemplateVariable(values=("gold",), offers_all=True),
         },
     )
+
+
+@pytest.mark.parametrize(
+    ("variable", "expected"),
+    [
+        (
+            {"type": "query", "includeAll": True, "current": {"value": "eu"}, "allValue": "e.*"},
+            TemplateVariable(values=("eu",), offers_all=True, all_value="e.*"),
+        ),
+        (
+            {"type": "query", "current": {"value": "eu"}, "allValue": "e.*", "options": [
+                {"value": "eu"}, {"value": "gone"}]},
+            TemplateVariable(values=("eu",)),
+        ),
+        (
+            {"type": "custom", "current": {"value": ["$__all"]}, "query": "a, b\\,c, See : d"},
+            TemplateVariable(
+                kind="custom",
+                values=("a", "b,c", "d"),
+                options=("a", "b,c", "d"),
+                offers_all=True,
+            ),
+        ),
+        (
+            {"type": "custom", "query": "a,b"},
+            TemplateVariable(kind="custom", values=("a",), options=("a", "b")),
+        ),
+        ({"type": "constant", "query": "x"}, TemplateVariable(kind="constant", values=("x",))),
+        (
+            {"type": "textbox", "query": "x", "current": {"value": "y"}},
+            TemplateVariable(kind="textbox", values=("y",)),
+        ),
+        (
+            {"type": "datasource", "query": "prometheus", "current": {"value": {}}},
+            TemplateVariable(kind="datasource"),
+        ),
+    ],
+)  # fmt: skip
+def test_a_variable_is_kept_with_all_that_it_can_be(
+    variable: dict[str, Any], expected: TemplateVariable, tmp_path: Path
+) -> None:
+    model = dashboard(LATENCY, templating={"list": [{"name": "v", **variable}]})
+    document = read_one(SourceKind.DASHBOARDS, write(tmp_path, {"d.json": json.dumps(model)}))
+    assert facts(document).variables == {"v": expected}
+
+
+def test_each_query_knows_the_type_of_data_source_that_answers_it(tmp_path: Path) -> None:
+    def target(query: str, datasource: object) -> dict[str, Any]:
+        return {"expr": query, "datasource": datasource}
+
+    mixed = panel(1, "mixed", datasource={"type": "datasource", "uid": "-- Mixed --"})
+    mixed["targets"] = [
+        target("a", {"type": "prometheus", "uid": "p"}),
+        target("b", {"uid": "${logs}"}),
+        target("c", "$logs"),
+        target("d", "${DS_TRACES}"),
+        target("e", "some name"),
+        target("f", None),
+    ]
+    whole = panel(2, "whole", "g", datasource={"type": "mysql", "uid": "m"})
+    model = dashboard(
+        mixed,
+        whole,
+        templating={"list": [{"name": "logs", "type": "datasource", "query": "loki"}]},
+        __inputs=[{"name": "DS_TRACES", "type": "datasource", "pluginId": "tempo"}],
+    )
+    wrapped = yaml.safe_dump(config_map("d.json", json.dumps(model)))
+
+    documents, _ = read(SourceKind.DASHBOARDS, write(tmp_path, {"d.yaml": wrapped}))
+
+    assert [facts(document).data_sources for document in documents] == [
+        ("prometheus", "loki", "loki", "tempo", "", ""),
+        ("mysql",),
+    ]
 
 
 def test_rows_name_the_panels_in_them_and_below_them(tmp_path: Path) -> None:

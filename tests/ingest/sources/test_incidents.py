@@ -1,4 +1,4 @@
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from pathlib import Path
 
 import pytest
@@ -156,6 +156,71 @@ def test_without_a_zone_no_moment_is_guessed_and_it_is_known_late_rather_than_ea
     assert document.written_at == datetime(2018, 2, 13, 12, 10, tzinfo=UTC)
 
 
+def test_without_a_zone_the_day_is_known(tmp_path: Path) -> None:
+    document = free_form(tmp_path, FREE_FORM.format(zone="the hub's log", summary="It failed."))
+
+    assert facts(document).day == date(2018, 2, 12)
+
+
+def test_a_date_that_only_the_timeline_names_counts(tmp_path: Path) -> None:
+    text = (
+        "# PM-7 Nodes down\n\n## Summary\n\nThe rollout of 2019-01-01 was not it.\n\n"
+        "## Timeline\n\nAll times in CET.\n\n| Time | Event |\n| :-- | --- |\n"
+        "| 2021-02-15 06:05 | They fail. |\n| 2021-02-15 07:00 | They are back. |\n"
+    )
+
+    document = free_form(tmp_path, text)
+
+    assert facts(document).started == datetime(2021, 2, 15, 5, 5, tzinfo=UTC)
+    assert document.written_at == datetime(2021, 2, 15, 22, 59, 59, tzinfo=UTC)
+
+
+def test_labelled_lines_above_the_timeline_are_facts(tmp_path: Path) -> None:
+    text = (
+        "# 2026-03-01, Checkout down\n\n"
+        "- **Component:** billing\n- **Severity**: SEV2\n- Services affected: checkout, auth\n\n"
+        "| Started | 2026-03-01 09:10 UTC |\n|---|---|\n| Resolved | 10:40 |\n\n"
+        "## Timeline\n\nAll times UTC.\n\n- 09:15 Component: another\n- 10:20 it ends\n"
+    )
+
+    document = free_form(tmp_path, text)
+
+    assert facts(document).component == "billing"
+    assert facts(document).severity == "SEV2"
+    assert document.services == ("checkout", "auth")
+    assert facts(document).started == datetime(2026, 3, 1, 9, 10, tzinfo=UTC)
+    assert facts(document).resolved == datetime(2026, 3, 1, 10, 20, tzinfo=UTC)
+
+
+@pytest.mark.parametrize(
+    ("text", "symptom"),
+    [
+        (
+            "## Summary\n\nA leak.\n\n## Impact\n\n112 minutes, all in all. Nobody could pay.\n",
+            "Nobody could pay.",
+        ),
+        (
+            "## Summary\n\nA bug kept the cache from\nfailing over. Logins were\nslow for all.\n",
+            "Logins were\nslow for all.",
+        ),
+        (
+            "## Summary\n\nWe learned a lot.\n\n## Timeline\n\n| time | event |\n|---|---|\n"
+            "| 09:00 | a rollout begins |\n| 09:10 | users report 503 errors |\n",
+            "users report 503 errors",
+        ),
+        ("## Summary\n\nA full disk caused errors.\n", None),
+    ],
+    ids=["the impact", "what the summary says besides the cause", "the timeline", "only a cause"],
+)  # fmt: skip
+def test_what_was_felt_is_told_apart_from_why(
+    text: str, symptom: str | None, tmp_path: Path
+) -> None:
+    document = free_form(tmp_path, f"# 2026-03-01, Trouble\n\n{text}")
+
+    assert facts(document).symptom == symptom
+    assert symptom is None or symptom in document.text
+
+
 def test_a_report_with_a_day_only_is_known_when_that_day_is_over_everywhere(tmp_path: Path) -> None:
     document = free_form(tmp_path, "# Disk full\n\nIt was.", name="2019-05-01-disk.md")
 
@@ -187,6 +252,82 @@ def test_a_free_form_cause_is_a_sentence_that_says_so(
     summary: str, cause: str | None, confirmed: bool, tmp_path: Path
 ) -> None:
     document = free_form(tmp_path, FREE_FORM.format(zone="UTC", summary=summary))
+
+    assert facts(document).cause == cause
+    assert facts(document).confirmed is confirmed
+
+
+@pytest.mark.parametrize(
+    ("text", "cause", "confirmed"),
+    [
+        (
+            "## Summary\n\nPods hung due to load.\n\n## Conclusion\n\nDocker was hung on two "
+            "nodes, preventing pods from starting.\n",
+            "Docker was hung on two nodes, preventing pods from starting.",
+            True,
+        ),
+        (
+            "## Summary\n\nIt failed due to the end date.\n\n## Conclusion\n\nThere were "
+            "insufficient funds on the account.  The budget was raised.\n",
+            "There were insufficient funds on the account.",
+            True,
+        ),
+        (
+            "## Summary\n\nAll ingress nodes were\ncordoned. This caused the outage.\n",
+            "All ingress nodes were\ncordoned. This caused the outage.",
+            True,
+        ),
+        (
+            "## Summary\n\nOn Monday 20. January a node ran out of file watches.\n",
+            "On Monday 20. January a node ran out of file watches.",
+            True,
+        ),
+        (
+            "A deploy went out. The culler had a bug which resulted in a flood of requests.\n",
+            "The culler had a bug which resulted in a flood of requests.",
+            True,
+        ),
+        (
+            "## Summary\n\nA node broke the proxy.\n\n## Notes\n\nThe root cause is still unknown."
+            "\n",
+            "A node broke the proxy.",
+            False,
+        ),
+        ("## Summary\n\nWe spent an hour to find the root cause.\n", None, False),
+        ("## Summary\n\nTwo alerts were triggered.\n", None, False),
+        ("## Notes\n\n- **Root cause:** A full disk.\n", "A full disk.", True),
+        ("| Root cause | A full disk |\n|---|---|\n| Owner | me |\n", "A full disk", True),
+        (
+            "## Summary\n\nAn upgrade caused the pods to restart.\n\n## Contributing factors\n\n"
+            "- Nobody was there\n",
+            "An upgrade caused the pods to restart.",
+            True,
+        ),
+        (
+            "## Summary\n\nPods restarted.\n\n## Contributing factors\n\n- No limits were set\n",
+            "No limits were set",
+            True,
+        ),
+    ],
+    ids=[
+        "what a conclusion says it led to",
+        "how a conclusion opens",
+        "with the sentence it points back to",
+        "not cut at a date",
+        "above all headings",
+        "not confirmed where the root cause is unknown",
+        "not where it is searched for",
+        "not what set off an alarm",
+        "in a labelled line",
+        "in a row of a table",
+        "before what contributed",
+        "what contributed, where nothing else is said",
+    ],
+)  # fmt: skip
+def test_a_free_form_cause_is_found_where_reports_tell_it(
+    text: str, cause: str | None, confirmed: bool, tmp_path: Path
+) -> None:
+    document = free_form(tmp_path, f"# 2026-03-01, Outage\n\n{text}")
 
     assert facts(document).cause == cause
     assert facts(document).confirmed is confirmed

@@ -1,6 +1,7 @@
 """Which evidence puts which cause first."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 import numpy as np
 
@@ -16,6 +17,7 @@ from service.metrics.table import Observed
 from tests.service.causes.evidence import (
     WINDOW,
     alert,
+    at,
     change,
     known,
     observation,
@@ -227,3 +229,13 @@ def test_without_metrics_an_incident_of_the_asked_time_comes_first() -> None:
         policy=POLICY,
     )
     assert names(causes) == ["billing", "session-cache"]
+
+
+def test_an_incident_of_the_last_weeks_counts_more_than_an_old_one() -> None:
+    seen = observation([signal("auth", "01:46"), *CASCADE[2:]])
+
+    def knowledge(ago: timedelta) -> float:
+        incident = known("auth was slow", "auth", services=("auth",), happened=at("01:46") - ago)
+        return ranked(seen, [incident])[0].parts.knowledge
+
+    assert knowledge(timedelta(days=10)) > knowledge(timedelta(days=100)) > 0

@@ -9,7 +9,7 @@ import pytest
 from service.assembly import metrics_of
 from service.metrics.alertmanager import WithAlertmanager
 from service.metrics.openmetrics import OpenMetricsSource
-from service.metrics.source import Alert, MetricsUnavailable, Window
+from service.metrics.source import Alert, MetricMetadata, MetricsUnavailable, Window
 from service.settings import Settings
 
 WINDOW = Window(
@@ -100,3 +100,17 @@ def test_an_alertmanager_is_set_beside_the_metrics() -> None:
     assert source is not None
     assert source.name == "Prometheus at http://p.example, Alertmanager at http://a.example"
     asyncio.run(source.aclose())
+
+
+def test_what_it_knows_nothing_of_is_asked_of_the_metrics(tmp_path: Path) -> None:
+    file = tmp_path / "night.om"
+    file.write_text(SAMPLES + "# EOF\n")
+
+    async def ask() -> tuple[list[str], dict[str, MetricMetadata]]:
+        source = WithAlertmanager(OpenMetricsSource(file), "http://alertmanager")
+        try:
+            return await source.label_values("region", WINDOW), await source.metadata()
+        finally:
+            await source.aclose()
+
+    assert asyncio.run(ask()) == (["eu-west"], {"ALERTS": MetricMetadata(type="gauge")})

@@ -19,6 +19,7 @@ from service.metrics.prometheus import Bounds
 from service.metrics.source import (
     Alert,
     Change,
+    MetricMetadata,
     MetricsError,
     MetricsTimeout,
     MetricsUnavailable,
@@ -118,6 +119,27 @@ def test_a_query_goes_through_the_proxy_of_the_default_data_source() -> None:
     assert fake.asked[-1] == ("POST", "/api/datasources/proxy/uid/prom-main/api/v1/query_range")
     assert bodies[0]["query"] == ["up"]
     assert (bodies[0]["start"], bodies[0]["step"]) == (["1794445200.000"], ["60.000"])
+
+
+def test_labels_and_metadata_are_asked_through_the_proxy() -> None:
+    asked_for: list[httpx.Request] = []
+
+    async def prometheus(request: httpx.Request) -> httpx.Response:
+        asked_for.append(request)
+        values: object = ["checkout"]
+        if request.url.path == "/api/v1/metadata":
+            values = {"up": [{"type": "gauge", "help": "", "unit": ""}]}
+        return httpx.Response(200, json={"status": "success", "data": values})
+
+    async def ask(source: GrafanaSource) -> tuple[list[str], dict[str, MetricMetadata]]:
+        return await source.label_values("service", WINDOW, "up"), await source.metadata()
+
+    values, metadata = asked(grafana(prometheus), ask)
+    assert values == ["checkout"]
+    assert metadata == {"up": MetricMetadata(type="gauge")}
+    assert [request.method for request in asked_for] == ["GET", "GET"]
+    assert asked_for[0].url.path == "/api/v1/label/service/values"
+    assert asked_for[0].url.params["match[]"] == "up"
 
 
 def test_grafana_is_asked_about_itself_only_once() -> None:
@@ -303,7 +325,7 @@ def test_a_link_opens_explore_on_the_public_address() -> None:
 
     async def ask(source: GrafanaSource) -> str | None:
         assert source.link("up", WINDOW) is None
-        await source.metric_names(WINDOW)
+        await source.label_values("__name__", WINDOW)
         return source.link('rate(x{a="ü b"}[5m])', WINDOW)
 
     fake_names = answering({"status": "success", "data": ["up"]})

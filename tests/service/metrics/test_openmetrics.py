@@ -10,7 +10,7 @@ import pytest
 from prometheus_client.openmetrics.parser import text_string_to_metric_families
 
 from service.metrics.openmetrics import OpenMetricsSource, read_openmetrics
-from service.metrics.source import MetricsUnavailable, QueryRejected, Window
+from service.metrics.source import MetricMetadata, MetricsUnavailable, QueryRejected, Window
 
 NIGHT = Path(__file__).parents[3] / "data" / "night"
 NIGHT_SOURCE = OpenMetricsSource(NIGHT / "metrics.om", NIGHT / "annotations.json")
@@ -46,7 +46,7 @@ def test_reading_agrees_with_the_reference_parser_sample_by_sample() -> None:
         tuple(sorted(one.labels.items())): list(
             zip(one.times.tolist(), map(str, one.values.tolist()), strict=True)
         )
-        for one in read_openmetrics(TEXT)
+        for one in read_openmetrics(TEXT).series
     }
     assert found == reference
     assert len(found) == 7
@@ -54,7 +54,7 @@ def test_reading_agrees_with_the_reference_parser_sample_by_sample() -> None:
 
 def test_samples_out_of_order_are_sorted_and_doubles_count_once() -> None:
     text = "# TYPE x gauge\nx 3 30\nx 1 10\nx 9 30\n# EOF\n"
-    (one,) = read_openmetrics(text)
+    (one,) = read_openmetrics(text).series
     assert one.times.tolist() == [10_000, 30_000]
     assert one.values.tolist() == [1.0, 3.0]
 
@@ -83,14 +83,14 @@ def test_a_broken_file_makes_the_metrics_unavailable_and_is_named(
 def test_a_missing_file_makes_the_metrics_unavailable(tmp_path: Path) -> None:
     source = OpenMetricsSource(tmp_path / "none.om", tmp_path / "none.json")
     with pytest.raises(MetricsUnavailable, match=r"none\.om"):
-        asyncio.run(source.metric_names(WINDOW))
+        asyncio.run(source.label_values("__name__", WINDOW))
     with pytest.raises(MetricsUnavailable, match=r"none\.json"):
         asyncio.run(source.changes(WINDOW))
 
 
 def test_the_night_loads_within_a_second() -> None:
     begun = time.process_time()
-    names = asyncio.run(OpenMetricsSource(NIGHT / "metrics.om").metric_names(WINDOW))
+    names = asyncio.run(OpenMetricsSource(NIGHT / "metrics.om").label_values("__name__", WINDOW))
     assert time.process_time() - begun < 1.0
     assert "redis_connected_clients" in names
     assert "http_requests_total" in names
@@ -104,13 +104,42 @@ def test_an_empty_answer_is_an_answer() -> None:
         asyncio.run(source.query_range("no_such_metric[", WINDOW, timedelta(minutes=1)))
 
 
+def names_in(window: Window) -> list[str]:
+    return asyncio.run(NIGHT_SOURCE.label_values("__name__", window))
+
+
 def test_metric_names_are_those_with_samples_in_the_window() -> None:
     quiet = Window(start=WINDOW.start, end=WINDOW.start + timedelta(hours=1))
-    source = NIGHT_SOURCE
-    assert "ALERTS" not in asyncio.run(source.metric_names(quiet))
-    assert "ALERTS" in asyncio.run(source.metric_names(WINDOW))
+    assert "ALERTS" not in names_in(quiet)
+    assert "ALERTS" in names_in(WINDOW)
     later = Window(start=WINDOW.end + timedelta(days=1), end=WINDOW.end + timedelta(days=2))
-    assert asyncio.run(source.metric_names(later)) == []
+    assert names_in(later) == []
+
+
+def test_labels_have_the_values_that_a_selector_leaves() -> None:
+    def values(label: str, selector: str | None = None) -> list[str]:
+        return asyncio.run(NIGHT_SOURCE.label_values(label, WINDOW, selector))
+
+    assert "gpu-eu-07" in values("node")
+    assert values("service", "redis_connected_clients") == ["session-cache"]
+    assert "redis_connected_clients" in values("__name__", '{service="session-cache"}')
+    assert "training_loss" not in values("__name__", '{service="session-cache"}')
+    assert values("no_such_label") == []
+    with pytest.raises(QueryRejected, match="not a selector"):
+        values("service", "rate(up[5m])")
+
+
+def test_metadata_is_what_the_file_states_about_its_families(tmp_path: Path) -> None:
+    file = tmp_path / "x.om"
+    file.write_text(
+        "# TYPE took_seconds histogram\n# UNIT took_seconds seconds\n# HELP took_seconds Time.\n"
+        'took_seconds_bucket{le="+Inf"} 1 10\ntook_seconds_count 1 10\ntook_seconds_sum 1 10\n'
+        "free 1 10\n# EOF\n"
+    )
+    assert asyncio.run(OpenMetricsSource(file).metadata()) == {
+        "took_seconds": MetricMetadata(type="histogram", help="Time.", unit="seconds"),
+        "free": MetricMetadata(),
+    }
 
 
 def test_many_questions_at_once_read_the_file_once(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -143,7 +172,7 @@ def test_a_link_needs_an_address() -> None:
 
 def test_a_day_of_rates_takes_no_noticeable_time() -> None:
     source = NIGHT_SOURCE
-    asyncio.run(source.metric_names(WINDOW))
+    asyncio.run(source.label_values("__name__", WINDOW))
     begun = time.process_time()
     result = asyncio.run(
         source.query_range("rate(http_requests_total[5m])", WINDOW, timedelta(minutes=1))

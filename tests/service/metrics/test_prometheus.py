@@ -9,12 +9,13 @@ from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, TypeVar
-from urllib.parse import parse_qs
+from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
 from service.metrics.prometheus import PrometheusSource
 from service.metrics.source import (
+    MetricMetadata,
     MetricsTimeout,
     MetricsUnavailable,
     QueryRejected,
@@ -267,8 +268,48 @@ def test_an_answer_without_an_end_stops_at_the_limit(server: Server) -> None:
 def test_metric_names_come_sorted(server: Server) -> None:
     server.replies = [success(["up", "ALERTS"])]
     source = PrometheusSource(server.url)
-    assert asked(source, lambda source: source.metric_names(WINDOW)) == ["ALERTS", "up"]
+    names = asked(source, lambda source: source.label_values("__name__", WINDOW))
+    assert names == ["ALERTS", "up"]
     assert server.asked[0][0].startswith("/api/v1/label/__name__/values?start=1794445200.000&")
+
+
+def test_label_values_are_those_of_the_series_that_a_selector_leaves(server: Server) -> None:
+    server.replies = [success(["b", "a"])]
+    source = PrometheusSource(server.url)
+    selector = '{service="checkout"}'
+    found = asked(source, lambda source: source.label_values("region", WINDOW, selector))
+    assert found == ["a", "b"]
+    address = urlsplit(server.asked[0][0])
+    assert address.path == "/api/v1/label/region/values"
+    assert parse_qs(address.query)["match[]"] == [selector]
+
+
+def test_metadata_is_what_all_targets_say(server: Server) -> None:
+    def one(kind: str, text: str) -> dict[str, str]:
+        return {"type": kind, "help": text, "unit": "seconds"}
+
+    server.replies = [
+        success({"a": [one("counter", "A.")], "b": [one("gauge", "B."), one("counter", "B.")]})
+    ]
+    assert asked(PrometheusSource(server.url), lambda source: source.metadata()) == {
+        "a": MetricMetadata(type="counter", help="A.", unit="seconds"),
+        "b": MetricMetadata(type="", help="B.", unit="seconds"),
+    }
+
+
+def test_a_list_that_is_too_long_loses_its_end(server: Server) -> None:
+    server.replies = [success([f"metric_{n:04}" for n in range(2000)])]
+    source = PrometheusSource(server.url, max_bytes=10_000)
+    found = asked(source, lambda source: source.label_values("__name__", WINDOW))
+    assert found == [f"metric_{n:04}" for n in range(len(found))]
+    assert 100 < len(found) < 2000
+
+
+@pytest.mark.parametrize("answer", [{"a": 1}, "x", None])
+def test_what_lists_no_values_is_no_prometheus(server: Server, answer: object) -> None:
+    server.replies = [success(answer)]
+    with pytest.raises(MetricsUnavailable, match="did not answer as Prometheus does to the values"):
+        asked(PrometheusSource(server.url), lambda s: s.label_values("service", WINDOW))
 
 
 def test_credentials_in_the_address_work_and_are_never_shown(server: Server) -> None:
