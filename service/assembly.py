@@ -17,11 +17,18 @@ from ingest.encoders import open_encoder
 from ingest.encoders.base import Encoder, EncoderError
 from ingest.index import Index, IndexFailure, IndexStore, Scope, open_store
 from service.engine import Engine
+from service.llm.base import Prices
+from service.llm.models import Models
 from service.metrics.catalog import CatalogCache
 from service.metrics.source import MetricsSource
+from service.reports.draft import ReportWriter
 from service.retrieval import Retriever
 from service.scope import Vocabulary
 from service.settings import Settings, SettingsError
+
+_OPENAI = "https://api.openai.com/v1"
+_AROUND_A_MODEL = 5.0
+"""Seconds that a writer has besides its model's: to write without one when that fails."""
 
 
 def store_of(settings: Settings) -> IndexStore:
@@ -123,6 +130,78 @@ def catalogs_of(settings: Settings) -> CatalogCache:
     )
 
 
+def llm_of(settings: Settings) -> Models | None:
+    """The language models for reports and for small tasks; None where none is configured.
+
+    Raises: SettingsError for settings that can't work together.
+    """
+    if settings.llm_model is None:
+        if settings.llm_url or settings.llm_small_model:
+            raise SettingsError("llm_model: name the model to ask for (WHY_LLM_MODEL)")
+        return None
+    from service.llm.openai_compatible import OpenAiCompatible
+
+    url, key = _llm_endpoint(settings)
+    prices = _llm_prices(settings)
+
+    def model(name: str, setting: str) -> OpenAiCompatible:
+        return OpenAiCompatible(
+            url,
+            name,
+            key=key,
+            timeout=settings.llm_timeout,
+            prices=prices,
+            model_setting=setting,
+        )
+
+    try:
+        report = small = model(settings.llm_model, "WHY_LLM_MODEL")
+        if settings.llm_small_model and settings.llm_small_model != settings.llm_model:
+            small = model(settings.llm_small_model, "WHY_LLM_SMALL_MODEL")
+    except ValueError as error:
+        raise SettingsError(f"where the language model is: {error}") from error
+    return Models(report, small, settings.llm_max_tokens_per_question)
+
+
+def writer_of(settings: Settings, models: Models | None) -> ReportWriter:
+    """The writer with a model if there is one, and the extractive one behind it."""
+    from service.reports.extractive import ExtractiveWriter
+
+    if models is None:
+        return ExtractiveWriter()
+    from service.reports.language import LanguageWriter
+
+    return LanguageWriter(
+        models.report,
+        otherwise=ExtractiveWriter(),
+        budget=lambda: models.budget(settings.llm_timeout),
+    )
+
+
+def _llm_endpoint(settings: Settings) -> tuple[str, str | None]:
+    """Address and key. OpenAI's own key never goes to an address that was set for Why."""
+    if settings.llm_url is not None:
+        url, key = settings.llm_url, settings.llm_api_key
+    else:
+        url = settings.openai_base_url or _OPENAI
+        key = settings.llm_api_key or settings.openai_api_key
+        if key is None and url == _OPENAI:
+            raise SettingsError(
+                f"llm_model is {settings.llm_model}, and nothing says where it is: set "
+                "WHY_LLM_URL, or OPENAI_API_KEY for a model of OpenAI's"
+            )
+    return url, key.get_secret_value() if key else None
+
+
+def _llm_prices(settings: Settings) -> Prices | None:
+    prompt, completion = settings.llm_price_prompt, settings.llm_price_completion
+    if prompt is None and completion is None:
+        return None
+    if prompt is None or completion is None:
+        raise SettingsError("set both of llm_price_prompt and llm_price_completion, or neither")
+    return Prices(prompt=prompt, completion=completion)
+
+
 def moment_of(settings: Settings) -> datetime:
     """The moment at which questions are asked, UTC. Raises: SettingsError."""
     if settings.as_of == "now":
@@ -189,8 +268,6 @@ async def open_engine(
 
     Raises: SettingsError.
     """
-    from service.reports.extractive import ExtractiveWriter
-
     zone = zone_of(settings)
     missing: list[str] = []
     async with AsyncExitStack() as stack:
@@ -205,13 +282,17 @@ async def open_engine(
         metrics = metrics_of(settings)
         if metrics is not None:
             stack.push_async_callback(metrics.aclose)
+        models = llm_of(settings)
+        if models is not None:
+            stack.push_async_callback(models.aclose)
         yield Engine(
             retriever=knowledge.retriever if knowledge else None,
             vocabulary=vocabulary,
             metrics=metrics,
-            writer=ExtractiveWriter(),
+            writer=writer_of(settings, models),
             zone=zone,
             deadline=timedelta(seconds=settings.deadline),
+            writing=timedelta(seconds=settings.llm_timeout + _AROUND_A_MODEL),
             calls=settings.topology,
             catalogs=catalogs_of(settings),
             missing=missing,

@@ -57,6 +57,7 @@ from service.reports.charts import thinned
 from service.reports.citations import GroundTruth, Verifier, series_key
 from service.reports.cite import passage_citation
 from service.reports.draft import Draft, DraftClaim, Findings, ReportWriter
+from service.reports.extractive import ExtractiveWriter
 from service.reports.model import (
     Cause,
     Chart,
@@ -64,6 +65,7 @@ from service.reports.model import (
     Claim,
     Impact,
     MetricCitation,
+    ModelCall,
     Outcome,
     PassageCitation,
     PhaseTiming,
@@ -107,12 +109,14 @@ class Engine:
         writer: ReportWriter,
         zone: tzinfo = UTC,
         deadline: timedelta = timedelta(seconds=20),
+        writing: timedelta = timedelta(seconds=5),
         policy: EnginePolicy | None = None,
         calls: Calls = (),
         catalogs: CatalogCache | None = None,
         missing: Sequence[str] = (),
     ) -> None:
-        """``calls``: pairs of caller and callee, where somebody knows them; ``catalogs``: where to
+        """``writing``: how long the writer may take, beside the deadline of everything else;
+        ``calls``: pairs of caller and callee, where somebody knows them; ``catalogs``: where to
         keep what the metrics have, else in memory; ``missing``: what the caller already knows to
         be absent, in words."""
         self._retriever = retriever
@@ -121,6 +125,7 @@ class Engine:
         self._writer = writer
         self._zone = zone
         self._deadline = deadline
+        self._writing = writing
         self._policy = policy or EnginePolicy()
         self._calls = calls
         self._catalogs = catalogs or CatalogCache()
@@ -197,7 +202,7 @@ class _Investigation:
                 observation, disturbance, disturbances, ranked, [*passages, *extra]
             )
         with self._phase("writing"):
-            draft = await self._engine._writer.write(findings)
+            draft = await self._write(findings)
         with self._phase("verification"):
             related = self._related(passages)
             verifier = Verifier(
@@ -431,6 +436,25 @@ class _Investigation:
             or {}
         )
 
+    async def _write(self, findings: Findings) -> Draft:
+        """The writer's draft; the extractive one where that comes too late.
+
+        Its time is its own: what it takes is not missing for the checks after it.
+        """
+        allowed = self._engine._writing.total_seconds()
+        began = time.monotonic()
+        try:
+            async with asyncio.timeout(allowed):
+                draft: Draft | None = await self._engine._writer.write(findings)
+        except TimeoutError:
+            draft = None
+            self._missing.append(f"the report's writer: no answer within {allowed:g} s")
+        self._end += time.monotonic() - began
+        if draft is None:
+            draft = await ExtractiveWriter().write(findings)
+        self._missing.extend(draft.notes)
+        return draft
+
     def _related(self, passages: Sequence[Passage]) -> list[PassageCitation]:
         """What is written about the question; panels open at the asked time."""
         found = [
@@ -532,8 +556,20 @@ class _Investigation:
             not_seen=tuple(dict.fromkeys(self._missing)),
             related=tuple(shown),
             citations=citations,
-            dropped_claims=len(verifier.dropped),
-            writer=self._engine._writer.name,
+            dropped_claims=len(verifier.dropped) + len(draft.refused),
+            writer=draft.writer,
+            calls=tuple(
+                ModelCall(
+                    model=call.model,
+                    purpose=call.purpose,
+                    prompt_tokens=call.usage.prompt_tokens,
+                    completion_tokens=call.usage.completion_tokens,
+                    seconds=round(call.usage.seconds, 3),
+                    cost=call.usage.cost,
+                    estimated=call.usage.estimated,
+                )
+                for call in draft.calls
+            ),
             charts=(),
             timings=(),
         )

@@ -1,8 +1,9 @@
 """Every setting of Why, in one typed model.
 
-A setting comes from the environment (``WHY_<NAME>``; Qdrant's two have their usual names,
-``QDRANT_URL`` and ``QDRANT_API_KEY``), else from the TOML file, else from its default. Paths in
-the TOML file are relative to that file, paths in the environment to the working directory.
+A setting comes from the environment (``WHY_<NAME>``; Qdrant's and OpenAI's have their usual
+names, ``QDRANT_URL`` and ``OPENAI_API_KEY`` for example), else from the TOML file, else from its
+default. Paths in the TOML file are relative to that file, paths in the environment to the working
+directory.
 """
 
 from __future__ import annotations
@@ -116,6 +117,31 @@ class Settings(BaseSettings):
     """Deployments and other annotations as JSON, in the shape of Grafana's annotations API."""
     catalog_ttl: float = Field(default=600.0, ge=0)
     """Seconds for which the list of metrics, their types and label values is taken as known."""
+
+    llm_url: str | None = None
+    """Where an OpenAI-compatible API begins, e.g. http://localhost:8080/v1."""
+    llm_api_key: SecretStr | None = None
+    """Key for ``llm_url``."""
+    llm_model: str | None = None
+    """The model that words the report, by its name there. Without one no model is asked."""
+    llm_small_model: str | None = None
+    """A faster model of the same endpoint, for queries and routing. Default: ``llm_model``."""
+    llm_timeout: float = Field(default=60.0, gt=0)
+    """Seconds that one call of a model may take, its retries included."""
+    llm_max_tokens_per_question: int = Field(default=20_000, gt=0)
+    """Tokens that all calls of one question may take together, read and written."""
+    llm_price_prompt: float | None = Field(default=None, ge=0)
+    """What a million tokens to read cost, for the report."""
+    llm_price_completion: float | None = Field(default=None, ge=0)
+    """What a million written tokens cost."""
+    openai_base_url: str | None = Field(
+        default=None, validation_alias=AliasChoices("openai_base_url", "OPENAI_BASE_URL")
+    )
+    """Used where there is an ``llm_model`` and no ``llm_url``."""
+    openai_api_key: SecretStr | None = Field(
+        default=None, validation_alias=AliasChoices("openai_api_key", "OPENAI_API_KEY")
+    )
+    """Goes with ``openai_base_url``, and never to an ``llm_url``."""
 
     topology: tuple[tuple[str, str], ...] = ()
     """Who calls whom: pairs of caller and callee. What the metrics' labels say (service graphs,

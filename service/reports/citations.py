@@ -5,8 +5,9 @@ source answers when it is asked again; an alert or a change must be among those 
 sentence may then say only what its citations show:
 
 - text in “quotation marks” stands in a cited quotation, title or annotation;
-- each number is a cited sample (rounded as written), or is quoted, or is the minutes between two
-  cited moments; each clock time and date is that of a cited sample, alert, change or document;
+- each number is a cited sample (rounded as written), or stands in a cited quotation with the same
+  unit, or is the minutes between two cited moments; each version stands in what is cited;
+- each clock time and date is that of a cited sample, alert, change or document;
 - each service, region and customer that it names occurs in what it cites.
 
 A sentence that fails is dropped and counted. Everything here is pure; ``GroundTruth`` is fetched
@@ -148,6 +149,7 @@ class Verifier:
 _QUOTED = re.compile(r"“([^”]*)”")
 _DATE = re.compile(r"\b\d{4}-\d\d-\d\d\b")
 _CLOCK = re.compile(r"\b\d{1,2}:\d\d\b")
+_VERSION = re.compile(r"\bv?\d+(?:\.\d+){2,}(?:[-+][\w.]+)?\b")
 _MINUTES = re.compile(r"\b(\d+) minutes?\b")
 
 
@@ -184,8 +186,18 @@ def unsupported(text: str, citations: Sequence[Citation], names: Sequence[str]) 
     rest = re.sub(r"`[^`]*`", " ", rest)
     for name in sorted({n for c in citations for n in _names_in(c)}, key=len, reverse=True):
         rest = rest.replace(name, " ")  # the 07 of gpu-eu-07 is no number
+    for version in _VERSION.findall(rest):
+        if version not in words:
+            return f"{version} is not in what is cited"
+    rest = _VERSION.sub(" ", rest)
+    quoted = [
+        number.text
+        for citation in citations
+        if isinstance(citation, PassageCitation)
+        for number in stated_numbers(citation.quote)
+    ]
     for number in stated_numbers(rest):
-        if not number.matches(values):
+        if number.text not in quoted and not number.matches(values):
             return f"{number.text} is not a value of what is cited"
     return None
 

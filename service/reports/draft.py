@@ -8,6 +8,7 @@ from typing import Protocol
 from ingest.documents import Chunk, Frozen
 from service.causes.disturbances import Disturbance
 from service.causes.ranking import RankedCause
+from service.llm.budget import Call
 from service.metrics.observe import Observation
 from service.reports.model import Citation, RunbookLink
 from service.retrieval import Passage
@@ -32,13 +33,19 @@ class DraftCause(Frozen):
 
 
 class Draft(Frozen):
-    """A report in words."""
+    """A report in words. ``writer`` wrote it; ``calls`` of language models were made for it."""
 
+    writer: str
     summary: tuple[DraftClaim, ...] = ()
     causes: tuple[DraftCause, ...] = ()
     impact: tuple[DraftClaim, ...] = ()
     timeline: tuple[DraftClaim, ...] = ()
     also_seen: tuple[DraftClaim, ...] = ()
+    calls: tuple[Call, ...] = ()
+    refused: tuple[str, ...] = ()
+    """Why sentences were left out before anybody saw them, in words."""
+    notes: tuple[str, ...] = ()
+    """What the reader must know of how it was written, in words."""
 
     def claims(self) -> Iterator[DraftClaim]:
         """Every sentence, in the order in which it is read."""
@@ -72,8 +79,5 @@ class Findings(Frozen):
 
 class ReportWriter(Protocol):
     """Findings → a draft. Writes, and doesn't guess: every sentence carries its evidence."""
-
-    @property
-    def name(self) -> str: ...
 
     async def write(self, findings: Findings) -> Draft: ...

@@ -11,11 +11,12 @@ from service.reports.disturbance_sentences import DisturbanceSentences
 from service.reports.draft import Draft, Findings
 from service.reports.phrases import Clock
 
+EXTRACTIVE = "extractive"
+"""The name of this writer in a report."""
+
 
 class ExtractiveWriter:
     """A ``ReportWriter`` of templates and quotations."""
-
-    name = "extractive"
 
     async def write(self, findings: Findings) -> Draft:
         clock = Clock(findings.scope.window)
@@ -23,9 +24,10 @@ class ExtractiveWriter:
         causes = tuple(of_causes.cause(cause, findings.causes) for cause in findings.causes)
         disturbance = findings.disturbance
         if disturbance is None:
-            return Draft(causes=causes)
+            return Draft(writer=EXTRACTIVE, causes=causes)
         of_night = DisturbanceSentences(findings, clock)
         return Draft(
+            writer=EXTRACTIVE,
             summary=(*of_causes.verdict(), *of_night.summary(disturbance)),
             causes=causes,
             impact=(*of_night.impact(disturbance), *of_night.customers(disturbance)),

@@ -89,7 +89,21 @@ def _blocks(report: Report, images: Mapping[int, str]) -> Iterable[str]:
         yield "\n".join(_source(citation) for citation in report.citations)
     total = sum(timing.milliseconds for timing in report.timings)
     phases = " · ".join(f"{t.phase} {t.milliseconds:.0f}" for t in report.timings)
-    yield f"*{total:.0f} ms: {phases} · writer: {report.writer}*"
+    yield f"*{total:.0f} ms: {phases} · writer: {report.writer}{_spent(report)}*"
+
+
+def _spent(report: Report) -> str:
+    """Tokens and cost of the language models."""
+    if not report.calls:
+        return ""
+    tokens = sum(call.prompt_tokens + call.completion_tokens for call in report.calls)
+    written = sum(call.completion_tokens for call in report.calls)
+    seconds = sum(call.seconds for call in report.calls)
+    costs = [call.cost for call in report.calls if call.cost is not None]
+    about = "about " if any(call.estimated for call in report.calls) else ""
+    rate = f", {written / seconds:.0f} tokens/s" if seconds else ""
+    cost = f", {sum(costs):.4f} in all" if costs else ""
+    return f" ({about}{tokens:,} tokens in {len(report.calls)} calls{rate}{cost})"
 
 
 def _cause(cause: Cause) -> str:

@@ -151,6 +151,19 @@ class Outcome(StrEnum):
     """Something went wrong (or the metrics were not seen) and nothing supports a cause."""
 
 
+class ModelCall(Frozen):
+    """One call of a language model. ``cost`` is in the currency of the configured prices;
+    ``estimated`` where the server does not count its tokens."""
+
+    model: str
+    purpose: str
+    prompt_tokens: int
+    completion_tokens: int
+    seconds: float
+    cost: float | None
+    estimated: bool
+
+
 class PhaseTiming(Frozen):
     """How long a phase took, in milliseconds of wall time."""
 
@@ -182,4 +195,7 @@ class Report(Frozen):
     dropped_claims: int
     """Sentences that were removed because a citation did not check out."""
     writer: str
+    """``extractive``, or the language model that worded it."""
+    calls: tuple[ModelCall, ...] = ()
+    """Of language models, in order."""
     timings: tuple[PhaseTiming, ...]

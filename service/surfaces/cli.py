@@ -1,4 +1,4 @@
-"""The command ``why``: ingest, search, ask, eval.
+"""The command ``why``: ingest, search, ask, eval, backtest, llm.
 
 Exit codes: 0 all is well; 1 it ran, and something was reported (a file that could not be read);
 2 it could not run (a wrong setting, no index).
@@ -21,6 +21,7 @@ from stamina.instrumentation import LoggingOnRetryHook, set_on_retry_hooks
 
 from ingest.documents import SourceKind
 from service.settings import Settings, SettingsError, load_settings
+from service.surfaces.cli_llm import llm
 
 if TYPE_CHECKING:
     from ingest.sync_report import SyncReport
@@ -36,6 +37,7 @@ app = typer.Typer(
 )
 evaluate = typer.Typer(help="Measure how good the answers are.", no_args_is_help=True)
 app.add_typer(evaluate, name="eval")
+app.add_typer(llm, name="llm")
 
 _PROBLEMS_SHOWN = 20
 
@@ -54,6 +56,7 @@ def main() -> None:
     """Entry point: failures that a reader can repair become one line on stderr."""
     from ingest.encoders.base import EncoderError
     from ingest.index import IndexFailure
+    from service.llm.base import LlmError
     from service.scope import ScopeError
 
     # Retries are no news: what finally failed is in the answer. stdout is for answers alone.
@@ -61,7 +64,7 @@ def main() -> None:
     set_on_retry_hooks([LoggingOnRetryHook])
     try:
         app()
-    except (SettingsError, ScopeError, IndexFailure, EncoderError) as error:
+    except (SettingsError, ScopeError, IndexFailure, EncoderError, LlmError) as error:
         typer.echo(f"why: {error}", err=True)
         sys.exit(2)
 

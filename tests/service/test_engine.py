@@ -210,8 +210,6 @@ def test_metrics_that_never_answer_do_not_keep_the_report(company: Settings) -> 
 class Inventive:
     """A writer that adds sentences to the extractive one's: a number, a name, a quotation."""
 
-    name = "inventive"
-
     async def write(self, findings: Findings) -> Draft:
         draft = await ExtractiveWriter().write(findings)
         (true, *_) = draft.summary

@@ -1,0 +1,1 @@
+"""Language models: the seam to them, and any OpenAI-compatible endpoint behind it."""
