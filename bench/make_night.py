@@ -11,9 +11,10 @@ writes three files, the same bytes every time:
 
 Every series is ``baseline x daily rhythm x (1 + slow noise) + what the night did to it``. The
 noise of a series is seeded by the series' own name and labels, so that a new series leaves the
-others as they are. Targets are scraped at their own phase, as in a real Prometheus: checkout and
-the GPU exporter on odd minutes, everything else on even ones. Alerts are not drawn but computed
-from the samples, by the thresholds and durations of the alert rules.
+others as they are; other seeds, and nights in which nothing happens, are for ``bench.quiet``.
+Targets are scraped at their own phase, as in a real Prometheus: checkout and the GPU exporter on
+odd minutes, everything else on even ones. Alerts are not drawn but computed from the samples, by
+the thresholds and durations of the alert rules.
 """
 
 from __future__ import annotations
@@ -34,13 +35,12 @@ from bench.night_samples import (
     STEP_SECONDS,
     Family,
     Floats,
+    Night,
     Sampled,
     Shape,
     between,
     counter,
-    gauge,
     grid_of,
-    noise,
     path,
     rhythm,
 )
@@ -88,73 +88,82 @@ SLOW: dict[tuple[str, str], Shape] = {
 """Seconds that the night adds to a service's p99."""
 
 
-def p99(service: str, region: str, base: float) -> Sampled:
+def p99(night: Night, service: str, region: str, base: float) -> Sampled:
     name = "service:http_request_duration_seconds:p99"
     labels = {"service": service, "region": region}
     shape = SLOW.get((service, region))
-    return gauge(name, labels, base, spread=0.06, depth=0.12, shape=shape, digits=".3f")
+    return night.gauge(name, labels, base, spread=0.06, depth=0.12, event=shape, digits=".3f")
 
 
-def requests(service: str, region: str, per_second: float, failing: float) -> list[Sampled]:
+def requests(
+    night: Night, service: str, region: str, per_second: float, failing: float
+) -> list[Sampled]:
     labels = {"service": service, "region": region}
     times = grid_of(labels)
     rate = per_second * SIZE[region] * rhythm(times, region)
-    rate *= 1.0 + noise(f"requests{service}{region}", len(times), 0.03)
-    share = failing * np.exp(noise(f"failing{service}{region}", len(times), 0.25))
-    if region == EU:
+    rate *= 1.0 + night.noise(f"requests{service}{region}", len(times), 0.03)
+    share = failing * np.exp(night.noise(f"failing{service}{region}", len(times), 0.25))
+    reset = ""
+    if region == EU and not night.calm:
         share += FAILING[service](times)
-    if (service, region) == ("auth", EU):
-        rate *= 1.0 + fault(times, AUTH, 0.35)  # clients try again
-    reset = "01:10" if (service, region) == ("storefront", EU) else ""
+        if service == "auth":
+            rate *= 1.0 + fault(times, AUTH, 0.35)  # clients try again
+        if service == "storefront":
+            reset = "01:10"
     return [
         counter({**labels, "code": "2xx"}, rate * (1.0 - share), times, reset=reset),
         counter({**labels, "code": "5xx"}, rate * share, times, reset=reset),
     ]
 
 
-def cache_clients(labels: dict[str, str]) -> Sampled:
+def cache_clients(night: Night, labels: dict[str, str]) -> Sampled:
     region = labels["region"]
     shape = leaked_connections if region == EU else None
     name = "redis_connected_clients"
-    drawn = gauge(name, labels, 420 * SIZE[region], depth=0.1, shape=shape, digits=".0f")
+    drawn = night.gauge(name, labels, 420 * SIZE[region], depth=0.1, event=shape, digits=".0f")
     clients = np.minimum(drawn.numbers(), MAX_CLIENTS)
-    if region == EU:
+    if region == EU and not night.calm:
         clients[between(GRID, "01:49", "03:08")] = MAX_CLIENTS
     return Sampled(labels, GRID, [format(value, ".0f") for value in clients])
 
 
-def cache_memory(labels: dict[str, str]) -> Sampled:
+def cache_memory(night: Night, labels: dict[str, str]) -> Sampled:
     name, region = "redis_memory_used_bytes", labels["region"]
     # A client connection costs the cache about 20 kB of buffers.
     buffers: Shape | None = (lambda t: 2e4 * leaked_connections(t)) if region == EU else None
     base = 6.1e9 * SIZE[region]
-    return gauge(name, labels, base, spread=0.008, depth=0.06, shape=buffers, digits=".4g")
+    return night.gauge(name, labels, base, spread=0.008, depth=0.06, event=buffers, digits=".4g")
 
 
-def cache_refusals(labels: dict[str, str]) -> Sampled:
-    full = between(GRID, "01:50", "03:08") & (labels["region"] == EU)
+def cache_refusals(night: Night, labels: dict[str, str]) -> Sampled:
+    refusing = labels["region"] == EU and not night.calm
+    full = between(GRID, "01:50", "03:08") & refusing
     refused = np.cumsum(np.where(full, 38 * STEP_SECONDS, 0))
     return Sampled(labels, GRID, [str(int(total)) for total in refused])
 
 
-def redis() -> Iterable[Family]:
+def redis(night: Night) -> Iterable[Family]:
     caches = [{"service": "session-cache", "region": region} for region in (EU, US, AP)]
     limits = [Sampled(labels, GRID, [str(MAX_CLIENTS)] * len(GRID)) for labels in caches]
+    clients, memory, refused = (
+        [drawn(night, labels) for labels in caches]
+        for drawn in (cache_clients, cache_memory, cache_refusals)
+    )
     for name, kind, help_text, series in (
-        ("redis_connected_clients", "gauge", "Client connections.", map(cache_clients, caches)),
+        ("redis_connected_clients", "gauge", "Client connections.", clients),
         ("redis_config_maxclients", "gauge", "Client connections accepted at most.", limits),
-        ("redis_memory_used_bytes", "gauge", "Memory in use.", map(cache_memory, caches)),
+        ("redis_memory_used_bytes", "gauge", "Memory in use.", memory),
         (
             "redis_rejected_connections",
             "counter",
             "Connections refused because maxclients was reached.",
-            map(cache_refusals, caches),
+            refused,
         ),
     ):
-        yield Family(name, kind, help_text, list(series))
+        yield Family(name, kind, help_text, series)
 
 
-def processes() -> Iterable[Family]:
+def processes(night: Night) -> Iterable[Family]:
     descriptors = []
     for service, region, base in (
         ("quota", EU, 180),
@@ -165,29 +174,29 @@ def processes() -> Iterable[Family]:
         labels = {"service": service, "region": region}
         leak = leaked_connections if (service, region) == ("quota", EU) else None
         descriptors.append(
-            gauge("process_open_fds", labels, base, depth=0.08, shape=leak, digits=".0f")
+            night.gauge("process_open_fds", labels, base, depth=0.08, event=leak, digits=".0f")
         )
     yield Family("process_open_fds", "gauge", "Open file descriptors.", descriptors)
     name = "container_memory_working_set_bytes"
     quota = {"service": "quota", "region": EU}
     grown: Shape = lambda t: 6.5e4 * leaked_connections(t)  # noqa: E731
-    memory = gauge(name, quota, 4.1e8, spread=0.015, depth=0.05, shape=grown)
+    memory = night.gauge(name, quota, 4.1e8, spread=0.015, depth=0.05, event=grown)
     yield Family(name, "gauge", "Memory in use.", [memory])
 
 
-def stores() -> Iterable[Family]:
+def stores(night: Night) -> Iterable[Family]:
     connections = []
     for region in (EU, US, AP):
         labels = {"service": "orders-db", "region": region}
         held = (lambda t: fault(t, CHECKOUT, 40.0)) if region == EU else None
         connections.append(
-            gauge(
+            night.gauge(
                 "pg_stat_activity_count",
                 labels,
                 120 * SIZE[region],
                 spread=0.06,
                 depth=0.25,
-                shape=held,
+                event=held,
                 digits=".0f",
             )
         )
@@ -197,27 +206,27 @@ def stores() -> Iterable[Family]:
         "pg_replication_lag_seconds",
         "gauge",
         "How far the slowest replica is behind.",
-        [gauge("pg_replication_lag_seconds", orders, 0.4, spread=0.3, digits=".2f")],
+        [night.gauge("pg_replication_lag_seconds", orders, 0.4, spread=0.3, digits=".2f")],
     )
     billing = {"consumergroup": "billing", "region": EU, "service": "event-bus"}
     yield Family(
         "kafka_consumergroup_lag",
         "gauge",
         "Messages that a consumer group has not read yet.",
-        [gauge("kafka_consumergroup_lag", billing, 85, spread=0.35, depth=0.3, digits=".0f")],
+        [night.gauge("kafka_consumergroup_lag", billing, 85, spread=0.35, depth=0.3, digits=".0f")],
     )
 
 
-def machines() -> Iterable[Family]:
+def machines(night: Night) -> Iterable[Family]:
     rebuild = (("02:00", 0.0), ("02:02", 0.44), ("02:38", 0.44), ("02:42", 0.0))
     cpu = [
-        gauge(
+        night.gauge(
             "node_cpu_utilisation_ratio",
             {"node": node, "cluster": cluster, "region": region},
             base,
             spread=0.05,
             depth=0.2,
-            shape=(lambda t: path(t, *rebuild)) if node == "search-us-01" else None,
+            event=(lambda t: path(t, *rebuild)) if node == "search-us-01" else None,
             digits=".3f",
         )
         for node, cluster, region, base in (
@@ -243,11 +252,11 @@ def machines() -> Iterable[Family]:
         throttled = labels["node"] == "gpu-eu-07"
         shape = (lambda t: path(t, *hot, ("01:35", 0))) if throttled else None
         heat.append(
-            gauge("temp", labels, 73, spread=0.012, times=ODD_GRID, shape=shape, digits=".0f")
+            night.gauge("temp", labels, 73, spread=0.012, times=ODD_GRID, event=shape, digits=".0f")
         )
         shape = (lambda t: path(t, *slow)) if throttled else None
         load.append(
-            gauge("util", labels, 97, spread=0.008, times=ODD_GRID, shape=shape, digits=".0f")
+            night.gauge("util", labels, 97, spread=0.008, times=ODD_GRID, event=shape, digits=".0f")
         )
     yield Family("DCGM_FI_DEV_GPU_TEMP", "gauge", "GPU temperature in Celsius.", heat)
     yield Family("DCGM_FI_DEV_GPU_UTIL", "gauge", "GPU utilisation in percent.", load[:2])
@@ -255,7 +264,7 @@ def machines() -> Iterable[Family]:
     yield Family("DCGM_FI_DEV_XID_ERRORS", "gauge", "The last XID error, 0 for none.", errors)
 
 
-def training() -> Iterable[Family]:
+def training(night: Night) -> Iterable[Family]:
     aurelia = {"run": "aurelia-70b-ft-12", "cluster": "train-eu-1"}
     cobalt = {"run": "cobalt-13b-pre-4", "cluster": "train-us-1"}
     learned = -0.09 * (GRID - GRID[0]) / (GRID[-1] - GRID[0])
@@ -264,11 +273,11 @@ def training() -> Iterable[Family]:
         "gauge",
         "Training loss.",
         [
-            gauge("loss", aurelia, 1.71, spread=0.006, shape=lambda t: learned, digits=".3f"),
-            gauge("loss", cobalt, 2.24, spread=0.006, shape=lambda t: learned, digits=".3f"),
+            night.gauge("loss", aurelia, 1.71, spread=0.006, trend=lambda t: learned, digits=".3f"),
+            night.gauge("loss", cobalt, 2.24, spread=0.006, trend=lambda t: learned, digits=".3f"),
         ],
     )
-    norm = gauge("grad", aurelia, 0.62, spread=0.12, digits=".2f")
+    norm = night.gauge("grad", aurelia, 0.62, spread=0.12, digits=".2f")
     yield Family("training_grad_norm", "gauge", "Norm of the gradient.", [norm])
     dip = (("00:50", 0.0), ("00:54", -2600.0), ("01:20", -2600.0), ("01:26", 0.0))
     yield Family(
@@ -276,13 +285,15 @@ def training() -> Iterable[Family]:
         "gauge",
         "Training throughput.",
         [
-            gauge("tps", aurelia, 41200, spread=0.01, shape=lambda t: path(t, *dip), digits=".0f"),
-            gauge("tps", cobalt, 88500, spread=0.01, digits=".0f"),
+            night.gauge(
+                "tps", aurelia, 41200, spread=0.01, event=lambda t: path(t, *dip), digits=".0f"
+            ),
+            night.gauge("tps", cobalt, 88500, spread=0.01, digits=".0f"),
         ],
     )
 
 
-def web() -> Iterable[Family]:
+def web(night: Night) -> Iterable[Family]:
     traffic = {
         "storefront": (210.0, 0.0009),
         "checkout": (26.0, 0.0012),
@@ -297,7 +308,7 @@ def web() -> Iterable[Family]:
             series
             for service, (rate, failing) in traffic.items()
             for region in (EU, US, AP)
-            for series in requests(service, region, rate, failing)
+            for series in requests(night, service, region, rate, failing)
         ],
     )
     everywhere = {"storefront": 0.21, "checkout": 0.37, "auth": 0.082, "quota": 0.046}
@@ -309,8 +320,15 @@ def web() -> Iterable[Family]:
         "service:http_request_duration_seconds:p99",
         "gauge",
         "99th percentile of the time to answer, in seconds.",
-        [p99(*place) for place in places],
+        [p99(night, *place) for place in places],
     )
+
+
+def families_of(night: Night) -> list[Family]:
+    """Everything that is measured in a night, and the alerts that follow from it."""
+    parts = (web, redis, processes, stores, machines, training)
+    families = [family for part in parts for family in part(night)]
+    return [*families, alerts(families)]
 
 
 def openmetrics(families: Iterable[Family]) -> str:
@@ -333,8 +351,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=Path("data/night"), help="folder to write to")
     folder: Path = parser.parse_args().out
     folder.mkdir(parents=True, exist_ok=True)
-    families = [*web(), *redis(), *processes(), *stores(), *machines(), *training()]
-    families.append(alerts(families))
+    families = families_of(Night())
     text = openmetrics(families)
     (folder / "metrics.om").write_text(text, encoding="utf-8")
     for name, content in (("annotations", announced()), ("truth", truth())):

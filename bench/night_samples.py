@@ -16,7 +16,7 @@ from bench.night_events import AP, END, EU, START, US, at
 
 Floats = NDArray[np.float64]
 Shape = Callable[[Floats], Floats]
-"""What the night adds to a series at each time, in the series' unit."""
+"""What is added to a series at each time, in the series' unit."""
 
 STEP_SECONDS = 120
 SEED = 20261111
@@ -66,41 +66,51 @@ def rhythm(times: Floats, region: str, depth: float = 0.45) -> Floats:
     return 1.0 + depth * np.cos(2 * np.pi * (hours - BUSIEST_HOUR[region]) / 24.0)
 
 
-def noise(key: str, size: int, spread: float) -> Floats:
-    """Noise with memory (AR(1), coefficient 0.6) and standard deviation ``spread``."""
-    steps = np.random.default_rng([SEED, zlib.crc32(key.encode())]).normal(0.0, 1.0, size)
-    values = np.empty(size)
-    level = 0.0
-    for index, step in enumerate(steps):
-        level = 0.6 * level + 0.8 * step
-        values[index] = level
-    return values * spread
-
-
 def grid_of(labels: dict[str, str]) -> Floats:
     return ODD_GRID if labels.get("service") in ODD_SERVICES else GRID
 
 
-def gauge(
-    name: str,
-    labels: dict[str, str],
-    base: float,
-    *,
-    spread: float = 0.04,
-    depth: float = 0.0,
-    times: Floats | None = None,
-    shape: Shape | None = None,
-    digits: str = ".3g",
-) -> Sampled:
-    """``shape`` gives what the night adds, in units of the gauge."""
-    moments = grid_of(labels) if times is None else times
-    values = base * (1.0 + noise(f"{name}{sorted(labels.items())}", len(moments), spread))
-    if depth:
-        values *= rhythm(moments, labels["region"], depth)
-    if shape is not None:
-        added = shape(moments)
-        values += added * (1.0 + noise(f"{name}{sorted(labels.items())}+", len(moments), 0.04))
-    return Sampled(labels, moments, [format(float(v), digits) for v in np.maximum(values, 0.0)])
+class Night(NamedTuple):
+    """Which night: the seed of its noise, and whether anything happens in it."""
+
+    seed: int = SEED
+    calm: bool = False
+
+    def noise(self, key: str, size: int, spread: float) -> Floats:
+        """Noise with memory (AR(1), coefficient 0.6) and standard deviation ``spread``."""
+        steps = np.random.default_rng([self.seed, zlib.crc32(key.encode())]).normal(size=size)
+        values = np.empty(size)
+        level = 0.0
+        for index, step in enumerate(steps):
+            level = 0.6 * level + 0.8 * step
+            values[index] = level
+        return values * spread
+
+    def gauge(
+        self,
+        name: str,
+        labels: dict[str, str],
+        base: float,
+        *,
+        spread: float = 0.04,
+        depth: float = 0.0,
+        times: Floats | None = None,
+        trend: Shape | None = None,
+        event: Shape | None = None,
+        digits: str = ".3g",
+    ) -> Sampled:
+        """``trend`` and ``event`` are what is added, in units of the gauge; a calm night has no
+        event."""
+        moments = grid_of(labels) if times is None else times
+        key = f"{name}{sorted(labels.items())}"
+        values = base * (1.0 + self.noise(key, len(moments), spread))
+        if depth:
+            values *= rhythm(moments, labels["region"], depth)
+        for shape in (trend, None if self.calm else event):
+            if shape is not None:
+                added = shape(moments)
+                values += added * (1.0 + self.noise(f"{key}+", len(moments), 0.04))
+        return Sampled(labels, moments, [format(float(v), digits) for v in np.maximum(values, 0.0)])
 
 
 def counter(labels: dict[str, str], per_second: Floats, times: Floats, *, reset: str) -> Sampled:

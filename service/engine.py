@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import TypeVar
@@ -131,6 +131,20 @@ class Engine:
         self._catalogs = catalogs or CatalogCache()
         self._usages = UsageCache()
         self._missing = tuple(missing)
+
+    @property
+    def vocabulary(self) -> Vocabulary:
+        """The names that a question may use."""
+        return self._vocabulary
+
+    def write_with(self, writer: ReportWriter) -> None:
+        """From now on, this writer writes."""
+        self._writer = writer
+
+    def tamper_with(self, change: Callable[[MetricsSource], MetricsSource]) -> None:
+        """From now on, the metrics are what ``change`` makes of them: for evaluations."""
+        if self._metrics is not None:
+            self._metrics = change(self._metrics)
 
     async def ask(
         self,

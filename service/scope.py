@@ -234,6 +234,16 @@ def _since(match: re.Match[str], now: datetime) -> tuple[datetime, datetime]:
     return parse_time(match["since"], now), now
 
 
+def _since_part(match: re.Match[str], now: datetime) -> tuple[datetime, datetime]:
+    midnight = _midnight(now)
+    match match["part"].lower():
+        case "yesterday":
+            return midnight - timedelta(days=1), now
+        case "noon":
+            return _last_time_of_day(12, 0, now), now
+    return midnight, now
+
+
 def _around(match: re.Match[str], now: datetime) -> tuple[datetime, datetime]:
     middle = parse_time(match["at"], now)
     return middle - timedelta(hours=1), middle + timedelta(hours=1)
@@ -257,6 +267,10 @@ _PHRASES: tuple[tuple[re.Pattern[str], _Reader], ...] = tuple(
             _between,
         ),
         (rf"\bsince\s+(?P<since>{_TIME})", _since),
+        (
+            r"\bsince\s+(?P<part>midnight|noon|yesterday)\b(?!\s+\w*(?:ing|noon|night)\b)",
+            _since_part,
+        ),
         (rf"\b(?:at|around|about)\s+(?P<at>{_TIME})", _around),
         (
             r"\b(?:in|over|during|for)?\s*(?:the\s+)?(?:last|past)\s+(?P<amount>\d*)\s*"

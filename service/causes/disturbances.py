@@ -11,9 +11,10 @@ from collections.abc import Iterable
 from datetime import datetime, timedelta
 
 from ingest.documents import Frozen, UtcTime
+from service.metrics.kinds import Nature
 from service.metrics.labels import component_of, region_of
 from service.metrics.observe import Observation
-from service.metrics.signals import Nature, Signal
+from service.metrics.signals import Signal
 from service.metrics.source import Alert
 from service.scope import QuestionScope
 
@@ -26,7 +27,9 @@ class DisturbancePolicy(Frozen):
     lead: timedelta = timedelta(minutes=30)
     """How long before the first symptom a cause may already show."""
     least_weight: float = 1.0
-    """A lighter disturbance is meant only by a question that names what it hit."""
+    """A lighter disturbance is meant only by a question that names what it hit …"""
+    least_named_weight: float = 0.36
+    """… and one lighter than this by none: ``python -m bench.quiet`` says what it spares."""
 
 
 class Disturbance(Frozen):
@@ -95,7 +98,7 @@ def asked_about(
         d
         for d in disturbances
         if (
-            set(scope.services) & set(d.components)
+            set(scope.services) & set(d.components) and d.weight >= policy.least_named_weight
             if scope.services
             else d.weight >= policy.least_weight
         )

@@ -32,10 +32,10 @@ from service.causes.disturbances import (
 )
 from service.causes.knowledge import KnownCause, RecurrencePolicy, recurrence, speaks_of
 from service.causes.topology import Calls, calls_in_labels, calls_in_words
-from service.metrics.kinds import MetricKind, kind_of_series
+from service.metrics.kinds import MetricKind, Nature, kind_of_series
 from service.metrics.labels import component_of, region_of
 from service.metrics.observe import Observation
-from service.metrics.signals import Nature, Signal
+from service.metrics.signals import Signal
 from service.metrics.source import Change
 from service.metrics.table import table_of
 from service.scope import QuestionScope, mentioned

@@ -75,12 +75,17 @@ def score_rankings(
 class Bootstrap:
     """Resampled means of each system's measures.
 
-    ``scores``: by system, of shape (questions, measures).
+    ``scores``: by system, of shape (questions, measures); ``measures`` names their columns.
     """
 
     def __init__(
-        self, scores: Mapping[str, NDArray[np.float64]], resamples: int = RESAMPLES
+        self,
+        scores: Mapping[str, NDArray[np.float64]],
+        resamples: int = RESAMPLES,
+        *,
+        measures: Sequence[str] = tuple(MEASURES),
     ) -> None:
+        self._measures = tuple(measures)
         self._means = {name: values.mean(axis=0) for name, values in scores.items()}
         stacked = np.stack(list(scores.values()), axis=1)
         questions = stacked.shape[0]
@@ -122,9 +127,8 @@ class Bootstrap:
             )
         }
 
-    @staticmethod
-    def _by_name(means: NDArray[np.float64]) -> list[tuple[str, float]]:
-        return list(zip(MEASURES, means.tolist(), strict=True))
+    def _by_name(self, means: NDArray[np.float64]) -> list[tuple[str, float]]:
+        return list(zip(self._measures, means.tolist(), strict=True))
 
 
 class Calibration(Frozen):

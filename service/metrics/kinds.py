@@ -52,6 +52,7 @@ _NATURES = {
     MetricKind.CPU: Nature.SATURATION,
     MetricKind.MEMORY: Nature.SATURATION,
     MetricKind.SATURATION: Nature.SATURATION,
+    MetricKind.IO: Nature.SATURATION,
 }
 
 # In order: "unavailable" counts errors, "client_latency" is a latency first, and

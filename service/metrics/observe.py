@@ -18,7 +18,8 @@ from service.metrics.alert_rules import rule_query
 from service.metrics.catalog import Served
 from service.metrics.labels import component_of, region_of
 from service.metrics.plan import Leads, PlannedQuery, plan_queries
-from service.metrics.signals import Signal, SignalPolicy, signals_of
+from service.metrics.seasons import Season, SeasonPolicy, earlier_windows, season_of, series_of
+from service.metrics.signals import Signal, SignalPolicy, signals_of, worth_examining
 from service.metrics.source import (
     Alert,
     Change,
@@ -46,6 +47,7 @@ class ObservePolicy(Frozen):
     concurrency: int = 8
     before: timedelta = timedelta(hours=3)
     """How much past before the window is fetched for baselines."""
+    seasons: SeasonPolicy = SeasonPolicy()
 
 
 class Observation(Frozen):
@@ -59,6 +61,8 @@ class Observation(Frozen):
     step: timedelta
     reached: bool
     signals: tuple[Signal, ...] = ()
+    usual: tuple[Season, ...] = ()
+    """Changes that these series make at that hour anyway; none of them is among the signals."""
     alerts: tuple[Alert, ...] = ()
     changes: tuple[Change, ...] = ()
     missing: tuple[str, ...] = ()
@@ -156,11 +160,21 @@ async def observe(
         if answer.truncated:
             missing.append(f"{item.query}: {answer.truncated}")
         missing.extend(f"{item.query}: {warning}" for warning in answer.warnings)
-        for series in answer.series:
+        worth = worth_examining(
+            answer.series,
+            metric=item.metric,
+            unit=item.unit,
+            step=step,
+            policy=signal_policy,
+            counted_over=item.counted_over,
+        )
+        for series, examine in zip(answer.series, worth, strict=True):
             labelled = Series(item.labels | series.labels, series.times, series.values)
             samples.append(Observed(item.metric, labelled))
             components.add(component_of(labelled.labels))
             regions.add(region_of(labelled.labels))
+            if not examine:
+                continue
             for signal in signals_of(
                 labelled,
                 query=item.of(series.labels),
@@ -177,12 +191,22 @@ async def observe(
             ):
                 key = (item.metric, tuple(sorted(signal.labels.items())), signal.onset)
                 signals.setdefault(key, signal)
+    seen = sorted(signals.values(), key=lambda s: (s.onset, s.query))
+    usual = [
+        season
+        for season in await _seasons(
+            source, [s for s in seen if s.bad], asked, step, policy.seasons, gate, missing
+        )
+        if season.usual
+    ]
+    apart = {id(season.signal) for season in usual}
     return Observation(
         source=source.name,
         window=window,
         step=step,
         reached=True,
-        signals=tuple(sorted(signals.values(), key=lambda s: (s.onset, s.query))),
+        signals=tuple(signal for signal in seen if id(signal) not in apart),
+        usual=tuple(usual),
         alerts=tuple(alerts),
         changes=tuple(changes),
         missing=tuple(dict.fromkeys(missing)),
@@ -191,6 +215,54 @@ async def observe(
         components=tuple(sorted(filter(None, components))),
         regions=tuple(sorted(filter(None, regions))),
     )
+
+
+async def _seasons(
+    source: MetricsSource,
+    signals: Sequence[Signal],
+    asked: Window,
+    step: timedelta,
+    policy: SeasonPolicy,
+    gate: asyncio.Semaphore,
+    missing: list[str],
+) -> list[Season]:
+    """What the same series did at the same hours of earlier days."""
+
+    async def ask(query: str, window: Window) -> RangeResult | None:
+        async with gate:
+            try:
+                return await source.query_range(query, window, step)
+            except MetricsError as error:
+                missing.append(f"earlier days, {query}: {error}")
+                return None
+
+    async def has_samples(window: Window) -> bool:
+        try:
+            return bool(await source.label_values("__name__", window))
+        except MetricsError:
+            return False
+
+    windows = earlier_windows(asked, policy)
+    # One question instead of hundreds where there is no such day.
+    there = await asyncio.gather(*(has_samples(window) for window in windows)) if signals else []
+    queries = list(dict.fromkeys(signal.query for signal in signals))
+    asks = {
+        (query, number): asyncio.ensure_future(ask(query, window))
+        for query in queries
+        for number, window in enumerate(windows)
+        if there[number]
+    }
+    await asyncio.gather(*asks.values())
+
+    def earlier(signal: Signal, number: int) -> Series | None:
+        answer = asks.get((signal.query, number))
+        found = answer.result() if answer is not None else None
+        return series_of(signal, found) if found is not None else None
+
+    return [
+        season_of(signal, [earlier(signal, n) for n in range(len(windows))], policy=policy)
+        for signal in signals
+    ]
 
 
 async def _or_empty(awaitable: Awaitable[list[T]], what: str, missing: list[str]) -> list[T]:

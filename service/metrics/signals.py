@@ -1,22 +1,23 @@
 """Series → Signals: what changed in a metric, when, and how strongly.
 
 A metric is compared with its own recent past. The baseline of a moment is the median of the
-trailing ``history`` before it, its scale the median absolute deviation (times 1.4826, the
-consistent estimate of a standard deviation; Rousseeuw and Croux 1993) with floors, because a
-spread of zero would make every step infinitely strange. An episode begins where the deviation
-stays beyond the threshold for a few samples; from then on the baseline is frozen, so that a long
-fault does not become its own normal, and the episode ends when the values come back. Signed
-deviations are kept and what counts as bad is knowledge about the metric (``BAD_DIRECTION``):
-availability is bad when it drops.
+trailing ``history`` before it. Its scale is the median absolute deviation (Rousseeuw and Croux
+1993), or what the wildest tenth of the past deserves where that is more (percentiles of few
+requests are often constant and sometimes wild), with floors, because a spread of zero would make
+every step infinitely strange. An episode begins where the deviation stays beyond the threshold
+for a few samples that were measured on their own: a value that is repeated until the next scrape,
+or a rate over a window that one burst is in, says the same thing several times. From then on the
+baseline is frozen, so that a long fault does not become its own normal, and the episode ends when
+the values come back. Signed deviations are kept, and what counts as bad is knowledge about the
+metric (``kinds.direction_of``): availability is bad when it drops.
 
 Everything here is pure: arrays in, values out.
 """
 
 from __future__ import annotations
 
-import re
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
-from enum import StrEnum
 from typing import NamedTuple
 
 import numpy as np
@@ -24,6 +25,8 @@ from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from ingest.documents import Frozen, UtcTime
+from service.metrics.kinds import Nature, direction_of, kind_of_series
+from service.metrics.onsets import Measure, onsets
 from service.metrics.source import Series, Window
 
 
@@ -40,21 +43,18 @@ class SignalPolicy(Frozen):
     """Deviations below which a sample counts as back to normal."""
     persistence: timedelta = timedelta(minutes=5)
     """For how long a deviation must last to be an episode, and calm to end it."""
+    measurements: int = 3
+    """… and how often it must have been measured: scrapes may be minutes apart."""
+    tail: float = 0.9
+    """The quantile of the past deviations that the scale is at least fit for …"""
+    settled: timedelta = timedelta(minutes=30)
+    """… except for the latest: a slow leak would hide in the spread that it makes itself."""
     relative_floor: float = 0.04
     """The scale is at least this share of the baseline's absolute value."""
     noise_floor: float = 0.02
-    """… and at least this share of the largest absolute value of the series."""
+    """… and at least this share of the largest absolute value around, but for spikes."""
     ratio_floor: float = 0.002
     """The scale of a ratio (0..1) is at least this: nobody is paged for a thousandth."""
-
-
-class Nature(StrEnum):
-    """What a metric tells: what users feel, what runs out, how much is asked, how it is set."""
-
-    SYMPTOM = "symptom"
-    SATURATION = "saturation"
-    TRAFFIC = "traffic"
-    OTHER = "other"
 
 
 class Sample(Frozen):
@@ -108,51 +108,13 @@ class Episode(NamedTuple):
     deviation: float
 
 
-_SYMPTOM = re.compile(
-    r"latency|duration|response_time|error|5xx|fail|timeout|reject|availab|success|loss|"
-    r"\bup\b|probe|dropped|unavailable|refus|abort|xid",
-    re.IGNORECASE,
-)
-_SATURATION = re.compile(
-    r"client|connection|fds|memory|heap|cpu|util|lag|queue|thread|pool|disk|inode|temp|"
-    r"throttl|pending|backlog|stat_activity|bytes|load",
-    re.IGNORECASE,
-)
-_TRAFFIC = re.compile(r"requests|tokens|throughput|qps|rps|messages|operations", re.IGNORECASE)
-_GOOD_WHEN_HIGH = re.compile(
-    r"availab|success|healthy|\bup\b|throughput|tokens_per_second|hit_ratio|hits|free|idle|ready",
-    re.IGNORECASE,
-)
-
-
-def nature_of(metric: str, labels: dict[str, str]) -> Nature:
-    """What kind of thing a metric measures, from its name (and its status code label)."""
-    code = labels.get("code", labels.get("status", labels.get("status_code", "")))
-    if code.startswith(("5", "4")):
-        return Nature.SYMPTOM
-    if code.startswith(("1", "2", "3")):
-        return Nature.TRAFFIC
-    if _SATURATION.search(metric) and not re.search(r"reject|error|fail", metric, re.IGNORECASE):
-        return Nature.SATURATION
-    if _SYMPTOM.search(metric):
-        return Nature.SYMPTOM
-    if _TRAFFIC.search(metric):
-        return Nature.TRAFFIC
-    return Nature.OTHER
-
-
-def is_bad(metric: str, labels: dict[str, str], deviation: float) -> bool:
-    """Whether a change in this direction is one that hurts."""
-    if _GOOD_WHEN_HIGH.search(metric):
-        return deviation < 0
-    nature = nature_of(metric, labels)
-    if nature is Nature.TRAFFIC:
-        return deviation < 0
-    return nature is not Nature.OTHER and deviation > 0
+_ROWS = 100
+"""Series that are examined together."""
+_TELLING_CHANGES = 8
+"""With fewer changes in a series, it says nothing about how often it is measured."""
 
 
 def find_episodes(
-    times: NDArray[np.float64],
     values: NDArray[np.float64],
     *,
     step: timedelta,
@@ -160,77 +122,113 @@ def find_episodes(
     counted_over: timedelta | None = None,
     ratio: bool = False,
 ) -> list[Episode]:
-    """Episodes of a series, in time order. ``times`` (unix s) and ``values``: shape ``(n,)``.
+    """Episodes of a series, in time order. ``values``: shape ``(n,)``, without what is not finite.
 
     ``counted_over`` is the window of a rate: a handful of events in it scatters by the square
     root of their number (Poisson) whatever the past looked like.
     """
-    step_seconds = step.total_seconds()
-    span = round(policy.history.total_seconds() / step_seconds)
-    least = max(5, round(policy.minimum_history.total_seconds() / step_seconds))
-    lasting = max(2, round(policy.persistence.total_seconds() / step_seconds))
-    finite = np.isfinite(values)
-    times, values = times[finite], values[finite]
-    if len(values) <= least:
+    measure = _measure(step, policy, counted_over, ratio, _repeats(values))
+    if len(values) <= measure.least:
         return []
     # What the series would have been without its episodes: the past that baselines come from.
     usual = values.copy()
-    seconds = None if counted_over is None else counted_over.total_seconds()
-    floor = policy.ratio_floor if ratio else 0.0
-    medians, scales = _trailing(usual, span, least, policy, seconds, floor)
     episodes: list[Episode] = []
-    position = least
-    while position < len(values):
-        deviation = (values[position] - medians[position]) / scales[position]
-        if abs(deviation) < policy.threshold:
-            position += 1
-            continue
-        frozen = (values[position:] - medians[position]) / scales[position]
-        beyond = np.sign(deviation) * frozen >= policy.threshold / 2
-        if len(beyond) < lasting or not beyond[:lasting].all():
-            position += 1
-            continue
-        end = _first_calm(frozen, policy.calm, lasting)
+    position = 0
+    while True:
+        begun = onsets(values[None], usual[None], measure, first=position)
+        if not len(begun.positions):
+            return episodes
+        start, median = int(begun.positions[0]), float(begun.medians[0])
+        frozen = (values[start:] - median) / begun.scales[0]
+        end = _first_calm(frozen, policy.calm, measure.persistence)
         stop = len(frozen) if end is None else end
         peak = int(np.argmax(np.abs(frozen[:stop])))
         episodes.append(
             Episode(
-                before=_typical(values, position, span, medians[position]),
-                start=position,
-                peak=position + peak,
-                end=None if end is None else position + end,
+                before=_typical(values, start, measure.span, median),
+                start=start,
+                peak=start + peak,
+                end=None if end is None else start + end,
                 deviation=float(np.clip(frozen[peak], -1000, 1000)),
             )
         )
-        usual[position : position + stop] = medians[position]
-        medians, scales = _trailing(usual, span, least, policy, seconds, floor)
-        position += stop
-    return episodes
+        position = start + stop
+        usual[start:position] = median
 
 
-def _trailing(
-    values: NDArray[np.float64],
-    span: int,
-    least: int,
+def _repeats(values: NDArray[np.float64]) -> int:
+    """How many steps a measurement is usually repeated for, from where the values change.
+
+    The lower quartile: two measurements may be equal. 1 where few changes say nothing about it.
+    """
+    changes = np.flatnonzero(np.diff(values))
+    if len(changes) < _TELLING_CHANGES:
+        return 1
+    return int(np.quantile(np.diff(changes), 0.25, method="lower"))
+
+
+def _measure(
+    step: timedelta,
     policy: SignalPolicy,
-    counted_over: float | None,
-    absolute_floor: float,
-) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Median and scale of the samples before each sample (shape ``(n,)`` each)."""
-    padded = np.concatenate([np.full(span, np.nan), values[:-1]])
-    windows = sliding_window_view(padded, span)
-    medians = np.full(len(values), np.nan)
-    scales = np.full(len(values), np.nan)
-    medians[least:] = np.nanmedian(windows[least:], axis=1)
-    deviations = np.abs(windows[least:] - medians[least:, None])
-    scales[least:] = 1.4826 * np.nanmedian(deviations, axis=1)
-    floor = np.maximum(
-        policy.relative_floor * np.abs(medians), policy.noise_floor * np.abs(values).max()
-    )
+    counted_over: timedelta | None,
+    ratio: bool,
+    repeats: int = 1,
+) -> Measure:
+    """The policy in samples of this step, for this kind of series."""
+    persistence = max(2, round(policy.persistence / step))
+    # Something that changes rarely is not measured rarely, so not longer than the persistence.
+    lasting = max(persistence, (policy.measurements - 1) * min(repeats, persistence) + 1)
     if counted_over is not None:
-        events = np.maximum(np.abs(medians) * counted_over, 1.0)
-        floor = np.maximum(floor, np.sqrt(events) / counted_over)
-    return medians, np.maximum(np.maximum(scales, floor), max(absolute_floor, 1e-12))
+        # One burst is in the rate for as long as its window.
+        lasting = max(lasting, round(counted_over / step) + 1)
+    least = max(5, round(policy.minimum_history / step))
+    return Measure(
+        span=max(least, round(policy.history / step)),
+        least=least,
+        persistence=persistence,
+        lasting=lasting,
+        threshold=policy.threshold,
+        tail=policy.tail,
+        settled=min(round(policy.settled / step), least - 1),
+        relative=policy.relative_floor,
+        noise=policy.noise_floor,
+        absolute=max(policy.ratio_floor if ratio else 0.0, 1e-12),
+        counted_over=None if counted_over is None else counted_over.total_seconds(),
+    )
+
+
+def worth_examining(
+    answer: Sequence[Series],
+    *,
+    metric: str,
+    unit: str | None,
+    step: timedelta,
+    policy: SignalPolicy,
+    counted_over: timedelta | None = None,
+) -> NDArray[np.bool_]:
+    """Which series of an answer can have any signal; the others have none. Shape ``(n,)``.
+
+    All series at once, for answers of thousands: ``signals_of`` need not be called for the others.
+    """
+    measure = _measure(step, policy, counted_over, is_ratio(metric, unit))
+    finite = [series.values[np.isfinite(series.values)] for series in answer]
+    lengths = np.array([len(values) for values in finite], dtype=np.intp)
+    worth = np.zeros(len(answer), dtype=np.bool_)
+    # Together by length, so that little is filled; few enough to stay in the processor's cache.
+    order = np.argsort(lengths, kind="stable")
+    order = order[lengths[order] > measure.least]
+    for first in range(0, len(order), _ROWS):
+        rows = order[first : first + _ROWS]
+        values = np.full((len(rows), lengths[rows[-1]]), np.nan)
+        for line, row in zip(values, rows, strict=True):
+            line[: lengths[row]] = finite[row]
+        worth[rows[onsets(values, values, measure).rows]] = True
+    return worth
+
+
+def is_ratio(metric: str, unit: str | None) -> bool:
+    """Whether a metric goes from 0 to 1."""
+    return unit == "percentunit" or metric.endswith("_ratio")
 
 
 def _first_calm(frozen: NDArray[np.float64], calm: float, lasting: int) -> int | None:
@@ -271,13 +269,13 @@ def signals_of(
     finite = np.isfinite(series.values)
     times, values = series.times[finite], series.values[finite]
     found = []
+    kind = kind_of_series(metric, series.labels)
     episodes = find_episodes(
-        times,
         values,
         step=step,
         policy=policy,
         counted_over=counted_over,
-        ratio=unit == "percentunit" or metric.endswith("_ratio"),
+        ratio=is_ratio(metric, unit),
     )
     for episode in episodes:
         ended = None if episode.end is None else _moment(times[episode.end])
@@ -293,9 +291,9 @@ def signals_of(
                 title=title,
                 unit=unit,
                 labels={k: v for k, v in series.labels.items() if k != "__name__"},
-                nature=nature_of(metric, series.labels),
+                nature=kind.nature,
                 strength=episode.deviation,
-                bad=is_bad(metric, series.labels, episode.deviation),
+                bad=episode.deviation * direction_of(metric, kind) > 0,
                 before=_sample(times, values, episode.before),
                 start=_sample(times, values, episode.start),
                 peak=_sample(times, values, episode.peak),

@@ -155,7 +155,7 @@ _MINUTES = re.compile(r"\b(\d+) minutes?\b")
 
 def unsupported(text: str, citations: Sequence[Citation], names: Sequence[str]) -> str | None:
     """What in the sentence its citations don't show, in words; None if they show all of it."""
-    words = _squeeze(" \n ".join(_words_of(citation) for citation in citations))
+    words = _squeeze(" \n ".join(words_of(citation) for citation in citations))
     for quote in _QUOTED.findall(text):
         if _squeeze(quote) not in words:
             return f"“{quote}” is not in what is cited"
@@ -212,7 +212,8 @@ def _squeeze(text: str) -> str:
     return " ".join(text.split())
 
 
-def _words_of(citation: Citation) -> str:
+def words_of(citation: Citation) -> str:
+    """Everything that a citation says in words."""
     if isinstance(citation, PassageCitation):
         return " \n ".join((citation.title, *citation.headings, citation.quote))
     if isinstance(citation, MetricCitation):

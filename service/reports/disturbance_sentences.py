@@ -8,13 +8,15 @@ from datetime import datetime, timedelta
 from ingest.documents import RunbookFacts, SourceKind
 from service.causes.disturbances import Disturbance
 from service.causes.ranking import changed_components
+from service.metrics.kinds import Nature
 from service.metrics.labels import component_of
-from service.metrics.signals import Nature, Signal
+from service.metrics.seasons import Season
+from service.metrics.signals import Signal
 from service.metrics.source import Change
 from service.reports.cause_sentences import moved
 from service.reports.cite import alert_citation, change_citation, metric_citation, quotation
 from service.reports.draft import DraftClaim, Findings
-from service.reports.phrases import Clock, flat, name_of, sentences, title_of, value_of
+from service.reports.phrases import Clock, capital, flat, name_of, sentences, title_of, value_of
 from service.scope import mentioned
 
 _SYMPTOMS = 2
@@ -239,6 +241,20 @@ class DisturbanceSentences:
                 *(alert_citation(alert) for alert in disturbance.alerts),
                 *(metric_citation(s, s.start, s.last) for s in disturbance.symptoms),
             ),
+        )
+
+    def usual(self, season: Season) -> DraftClaim:
+        """A change that is none: the series does it at that hour."""
+        signal = season.signal
+        went = "rose" if signal.strength > 0 else "fell"
+        then = "; ".join(
+            f"{value_of(signal, period.peak)} at {period.peak.at:%Y-%m-%d %H:%M}"
+            for period in season.alike
+        )
+        return DraftClaim(
+            text=f"{capital(name_of(signal))} {went} to {value_of(signal, signal.peak)} at "
+            f"{self._clock(signal.peak.at)}, as usual at that hour: {then}.",
+            citations=(metric_citation(signal, signal.peak, *(one.peak for one in season.alike)),),
         )
 
     def _touches(self, change: Change, disturbance: Disturbance) -> bool:

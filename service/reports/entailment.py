@@ -42,12 +42,12 @@ _REPORT_WORDS = frozenset(
     _WORD.findall("""
         alert alerts baseline baselines cause caused causes causing changed changes
         changing confirmed consistent coincided coincides deploy deployed deployment
-        dropped evidence exceeded fell fired followed following grew grow high higher
-        incident increase increased likely low lower metric minute minutes hour hours
-        normal onset peak peaked peaking points recovered recover reached returned rise
-        risen rising rose sharply shortly similar spike spiked spiking stayed started
-        suggests suspect suspected time times usual worst runbook lists according region
-        service services utc value
+        dropped evidence exceeded fell fire fired fires firing followed following grew
+        grow high higher victim incident increase increased likely low lower metric
+        minute minutes hour hours normal onset peak peaked peaking points recovered
+        recover reached returned rise risen rising rose sharply shortly similar spike
+        spiked spiking stayed started suggests suspect suspected time times usual worst
+        runbook lists according region service services utc value
         """)
 )
 _NEGATIONS = frozenset(

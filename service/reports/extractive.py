@@ -13,6 +13,8 @@ from service.reports.phrases import Clock
 
 EXTRACTIVE = "extractive"
 """The name of this writer in a report."""
+_USUAL = 3
+"""Changes shown that are usual at their hour."""
 
 
 class ExtractiveWriter:
@@ -23,14 +25,15 @@ class ExtractiveWriter:
         of_causes = CauseSentences(findings, clock)
         causes = tuple(of_causes.cause(cause, findings.causes) for cause in findings.causes)
         disturbance = findings.disturbance
-        if disturbance is None:
-            return Draft(writer=EXTRACTIVE, causes=causes)
         of_night = DisturbanceSentences(findings, clock)
+        usual = tuple(of_night.usual(one) for one in findings.observation.usual[:_USUAL])
+        if disturbance is None:
+            return Draft(writer=EXTRACTIVE, causes=causes, also_seen=usual)
         return Draft(
             writer=EXTRACTIVE,
             summary=(*of_causes.verdict(), *of_night.summary(disturbance)),
             causes=causes,
             impact=(*of_night.impact(disturbance), *of_night.customers(disturbance)),
             timeline=of_night.timeline(disturbance),
-            also_seen=tuple(of_night.other(other) for other in findings.others),
+            also_seen=(*(of_night.other(other) for other in findings.others), *usual),
         )

@@ -86,7 +86,7 @@ def _blocks(report: Report, images: Mapping[int, str]) -> Iterable[str]:
     yield "\n".join(f"- {_plain(item)}" for item in missing) or "Nothing is known to be missing."
     if report.citations:
         yield "## Sources"
-        yield "\n".join(_source(citation) for citation in report.citations)
+        yield "\n".join(source_line(citation) for citation in report.citations)
     total = sum(timing.milliseconds for timing in report.timings)
     phases = " · ".join(f"{t.phase} {t.milliseconds:.0f}" for t in report.timings)
     yield f"*{total:.0f} ms: {phases} · writer: {report.writer}{_spent(report)}*"
@@ -155,7 +155,8 @@ def _related(citation: PassageCitation) -> str:
     return f"- {_link(citation.title, citation.url)}: “{_plain(short)}” [{citation.number}]"
 
 
-def _source(citation: Citation) -> str:
+def source_line(citation: Citation) -> str:
+    """A citation as one item of a list of sources."""
     return f"- [{citation.number}] {_describe(citation)}"
 
 

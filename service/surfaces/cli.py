@@ -1,4 +1,4 @@
-"""The command ``why``: ingest, search, ask, eval, backtest, llm.
+"""The command ``why``: ingest, search, ask, chart, eval, backtest, llm.
 
 Exit codes: 0 all is well; 1 it ran, and something was reported (a file that could not be read);
 2 it could not run (a wrong setting, no index).
@@ -288,6 +288,44 @@ def causes(
         typer.echo(json.dumps(result.as_json(), indent=2))
     else:
         Console().print(render_causes(result))
+
+
+@evaluate.command()
+def reports(
+    cases: Annotated[
+        list[Path],
+        typer.Argument(exists=True, dir_okay=False, help="A TOML file of [[cases]]."),
+    ],
+    config: Config = None,
+    as_json: Json = False,
+) -> None:
+    """Measure how far reports can be trusted: without a model, with a lying one, with yours."""
+    from service.assembly import llm_of, writer_of
+    from service.evaluation.reports import (
+        ReportsEvaluation,
+        evaluate_reports,
+        offline_writers,
+        render_reports,
+    )
+
+    settings, _ = _settings(config)
+
+    async def run() -> ReportsEvaluation:
+        models = llm_of(settings)
+        writers = offline_writers()
+        if models is None:
+            return await evaluate_reports(cases, writers)
+        writers[models.report.name] = lambda: writer_of(settings, models)
+        try:
+            return await evaluate_reports(cases, writers)
+        finally:
+            await models.aclose()
+
+    result = asyncio.run(run())
+    if as_json:
+        typer.echo(json.dumps(result.as_json(), indent=2))
+    else:
+        Console().print(render_reports(result))
 
 
 @app.command(name="backtest")

@@ -8,8 +8,9 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 
 from service.causes.knowledge import KnownCause
+from service.metrics.kinds import Nature
 from service.metrics.observe import Observation
-from service.metrics.signals import Nature, Sample, Signal
+from service.metrics.signals import Sample, Signal
 from service.metrics.source import Alert, Change, Series, Window
 from service.metrics.table import Observed
 from service.scope import QuestionScope

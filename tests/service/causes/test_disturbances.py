@@ -7,8 +7,8 @@ from service.causes.disturbances import (
     find_disturbances,
     related_signals,
 )
+from service.metrics.kinds import Nature
 from service.metrics.observe import Observation
-from service.metrics.signals import Nature
 from tests.service.causes.evidence import alert, at, observation, scope, signal
 
 POLICY = DisturbancePolicy()
@@ -79,9 +79,11 @@ def test_a_question_about_everything_means_the_weightiest_and_no_blip() -> None:
     meant = asked_about(found(NIGHT), scope(), policy=POLICY)
     assert meant is not None
     assert meant.components == ("auth", "checkout")
+    bump = observation(signals=[signal("auth", "01:46", strength=12.0)])
+    assert asked_about(found(bump), scope(), policy=POLICY) is None
+    assert asked_about(found(bump), scope("auth"), policy=POLICY) is not None
     blip = observation(signals=[signal("auth", "01:46", strength=7.0)])
-    assert asked_about(found(blip), scope(), policy=POLICY) is None
-    assert asked_about(found(blip), scope("auth"), policy=POLICY) is not None
+    assert asked_about(found(blip), scope("auth"), policy=POLICY) is None
 
 
 def test_a_symptom_that_lasts_keeps_its_disturbance_open() -> None:

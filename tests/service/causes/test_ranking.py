@@ -9,9 +9,8 @@ from service.causes.disturbances import DisturbancePolicy, asked_about, find_dis
 from service.causes.knowledge import KnownCause, speaks_of
 from service.causes.ranking import RankedCause, RankingPolicy, rank_causes, rank_from_knowledge
 from service.causes.topology import Calls
-from service.metrics.kinds import MetricKind
+from service.metrics.kinds import MetricKind, Nature
 from service.metrics.observe import Observation
-from service.metrics.signals import Nature
 from service.metrics.source import Series
 from service.metrics.table import Observed
 from tests.service.causes.evidence import (

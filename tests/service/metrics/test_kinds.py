@@ -58,6 +58,7 @@ def test_the_kind_of_a_metric(metric: str, kind: MetricKind) -> None:
         ("node_memory_MemAvailable_bytes", -1),
         ("node_filesystem_free_bytes", -1),
         ("http_requests_total", -1),
+        ("training_tokens_per_second", -1),
         ("build_info", 0),
     ],
 )

@@ -8,12 +8,9 @@ from numpy.typing import NDArray
 
 from service.metrics.signals import (
     Episode,
-    Nature,
     Signal,
     SignalPolicy,
     find_episodes,
-    is_bad,
-    nature_of,
     signals_of,
 )
 from service.metrics.source import Series, Window
@@ -30,10 +27,7 @@ def noise(minutes: int, level: float = 100.0, spread: float = 2.0) -> NDArray[np
 def episodes(
     values: NDArray[np.float64], counted_over: timedelta | None = None, ratio: bool = False
 ) -> list[Episode]:
-    times = START.timestamp() + 60.0 * np.arange(len(values))
-    return find_episodes(
-        times, values, step=STEP, policy=POLICY, counted_over=counted_over, ratio=ratio
-    )
+    return find_episodes(values, step=STEP, policy=POLICY, counted_over=counted_over, ratio=ratio)
 
 
 def signals(values: NDArray[np.float64], within: Window, metric: str = "queue_lag") -> list[Signal]:
@@ -97,6 +91,74 @@ def test_a_single_spike_is_no_signal() -> None:
     assert episodes(values) == []
 
 
+@pytest.mark.parametrize("seed", range(5))
+def test_percentiles_of_few_requests_are_wild_and_no_signal(seed: int) -> None:
+    rng = np.random.default_rng(seed)
+    assert episodes(rng.lognormal(0, 0.7, 1440)) == []
+    assert episodes(rng.poisson(1.0, 1440).astype(float)) == []
+
+
+def test_a_value_repeated_until_the_next_scrape_is_one_measurement() -> None:
+    def scraped_every_five_minutes(scrapes: int) -> NDArray[np.float64]:
+        values = noise(120)
+        values[60 : 60 + scrapes] += 80
+        return np.repeat(values, 5)
+
+    assert episodes(scraped_every_five_minutes(1)) == []
+    assert episodes(scraped_every_five_minutes(2)) == []
+    (episode,) = episodes(scraped_every_five_minutes(3))
+    assert (episode.start, episode.end) == (300, 315)
+
+
+def test_what_seldom_changes_is_not_taken_for_seldom_measured() -> None:
+    replicas = np.repeat(np.resize([30.0, 31.0], 20), 60)
+    replicas[700:712] = 60.0
+    (episode,) = episodes(replicas)
+    assert episode.start == 700
+
+
+def test_one_burst_is_in_a_rate_for_as_long_as_its_window_and_no_signal() -> None:
+    window = timedelta(minutes=8)
+    rate = np.full(600, 0.2)
+    rate[300:308] = 2.0
+    assert episodes(rate, counted_over=window) == []
+    rate[300:320] = 2.0
+    assert len(episodes(rate, counted_over=window)) == 1
+
+
+def test_a_slow_leak_does_not_hide_in_the_spread_that_it_makes() -> None:
+    values = noise(900)
+    values[400:] += 5.0 * np.arange(500)
+    (episode,) = episodes(values)
+    assert 400 < episode.start < 470
+    assert episode.end is None
+
+
+def test_one_wild_sample_hides_no_later_fault() -> None:
+    values = noise(600)
+    values[150] = 60_000
+    values[300:360] += 80
+    (episode,) = episodes(values)
+    assert episode.start == 300
+
+
+def test_another_fault_in_the_past_hides_no_later_one() -> None:
+    values = noise(600)
+    values[200:240] += 300
+    values[300:360] += 80
+    before, after = episodes(values)
+    assert (before.start, before.end, after.start, after.end) == (200, 240, 300, 360)
+    assert values[after.before] == pytest.approx(100, abs=5)
+
+
+def test_bytes_and_megabytes_are_the_same_change() -> None:
+    values = noise(600, level=4e8, spread=4e6)
+    values[300:360] += 2e8
+    in_bytes, in_megabytes = episodes(values), episodes(values / 1e6)
+    assert [e.start for e in in_bytes] == [e.start for e in in_megabytes] == [300]
+    assert in_bytes[0].deviation == pytest.approx(in_megabytes[0].deviation)
+
+
 def test_a_constant_series_says_nothing_and_a_tiny_wobble_of_it_neither() -> None:
     values = np.full(600, 1000.0)
     assert episodes(values) == []
@@ -130,7 +192,7 @@ def test_without_enough_past_nothing_is_said() -> None:
 def test_missing_samples_are_no_change() -> None:
     values = noise(600)
     values[300:330] = np.nan
-    assert episodes(values) == []
+    assert signals(values, Window(start=START, end=START + timedelta(hours=10))) == []
 
 
 def test_a_signal_carries_the_very_samples_of_its_series() -> None:
@@ -151,43 +213,3 @@ def test_what_was_over_before_the_window_is_not_reported() -> None:
     values[100:160] += 80
     window = Window(start=START + timedelta(hours=5), end=START + timedelta(hours=10))
     assert signals(values, window) == []
-
-
-@pytest.mark.parametrize(
-    ("metric", "labels", "nature"),
-    [
-        ("service:http_request_duration_seconds:p99", {}, Nature.SYMPTOM),
-        ("http_requests_total", {"code": "503"}, Nature.SYMPTOM),
-        ("http_requests_total", {"code": "2xx"}, Nature.TRAFFIC),
-        ("redis_connected_clients", {}, Nature.SATURATION),
-        ("redis_rejected_connections_total", {}, Nature.SYMPTOM),
-        ("process_open_fds", {}, Nature.SATURATION),
-        ("DCGM_FI_DEV_GPU_TEMP", {}, Nature.SATURATION),
-        ("training_tokens_per_second", {}, Nature.TRAFFIC),
-        ("redis_config_maxclients", {}, Nature.SATURATION),
-        ("build_info", {}, Nature.OTHER),
-    ],
-)
-def test_what_a_metric_tells_is_read_from_its_name(
-    metric: str, labels: dict[str, str], nature: Nature
-) -> None:
-    assert nature_of(metric, labels) is nature
-
-
-@pytest.mark.parametrize(
-    ("metric", "labels", "deviation", "bad"),
-    [
-        ("probe_success", {}, -9.0, True),
-        ("probe_success", {}, 9.0, False),
-        ("http_request_duration_seconds", {}, 9.0, True),
-        ("http_request_duration_seconds", {}, -9.0, False),
-        ("http_requests_total", {"code": "2xx"}, -9.0, True),
-        ("http_requests_total", {"code": "2xx"}, 9.0, False),
-        ("training_tokens_per_second", {}, -9.0, True),
-        ("build_info", {}, 9.0, False),
-    ],
-)
-def test_which_direction_is_bad_is_knowledge_about_the_metric(
-    metric: str, labels: dict[str, str], deviation: float, bad: bool
-) -> None:
-    assert is_bad(metric, labels, deviation) is bad
