@@ -211,7 +211,7 @@ class _Investigation:
             disturbances = find_disturbances(observation, policy=self._policy.disturbances)
             disturbance = asked_about(disturbances, self._scope, policy=self._policy.disturbances)
             known, extra = await self._knowledge(disturbance, observation, passages)
-            ranked = self._rank(disturbance, observation, known)
+            ranked = self._rank(disturbance, observation, known, panels)
             findings = await self._findings(
                 observation, disturbance, disturbances, ranked, [*passages, *extra]
             )
@@ -382,15 +382,23 @@ class _Investigation:
         disturbance: Disturbance | None,
         observation: Observation,
         known: Sequence[KnownCause],
+        panels: Sequence[Passage],
     ) -> list[RankedCause]:
         if disturbance is not None:
+            services = self._vocabulary.services
             return rank_causes(
                 disturbance,
                 observation,
                 known,
                 self._scope,
-                self._vocabulary.services,
+                services,
                 calls=self._engine._calls,
+                drawn=[
+                    (service, mentioned("\n".join((facts.panel, *facts.queries)), services))
+                    for panel in panels
+                    if isinstance(facts := panel.chunk.facts, PanelFacts)
+                    for service in mentioned(facts.dashboard, services)
+                ],
                 policy=self._policy.ranking,
                 disturbances=self._policy.disturbances,
             )

@@ -126,12 +126,14 @@ def rank_causes(
     services: Sequence[str],
     *,
     calls: Calls = (),
+    drawn: Sequence[tuple[str, Sequence[str]]] = (),
     policy: RankingPolicy,
     disturbances: DisturbancePolicy,
 ) -> list[RankedCause]:
     """The most likely causes of a disturbance, best first; ties by name.
 
-    ``calls``: pairs of caller and callee that are configured.
+    ``calls``: pairs of caller and callee that are configured; ``drawn``: for a service with a
+    dashboard of its own, the services whose metrics that dashboard draws.
     """
     related = _first_episodes(related_signals(disturbance, observation, policy=disturbances))
     by_component: dict[str, list[Signal]] = {}
@@ -155,7 +157,7 @@ def rank_causes(
                     *calls,
                     *calls_in_labels(one.series.labels for one in observation.samples),
                 ),
-                suspected=_suspected(known),
+                suspected=_suspected(known, drawn),
             ),
             policy=policy.components,
         )
@@ -260,14 +262,15 @@ def _symptom(disturbance: Disturbance, scope: QuestionScope) -> Symptom | None:
     )
 
 
-def _suspected(known: Sequence[KnownCause]) -> Calls:
-    """Who may call whom, by the runbooks: a page about a service names what lies below it."""
-    return calls_in_words(
+def _suspected(known: Sequence[KnownCause], drawn: Sequence[tuple[str, Sequence[str]]]) -> Calls:
+    """Who may call whom: a page or a dashboard about a service names what lies below it."""
+    pages = [
         (service, cause.mentions)
         for cause in known
         if not cause.incident
         for service in cause.services
-    )
+    ]
+    return calls_in_words([*pages, *drawn])
 
 
 def _telling(component: RankedComponent | None) -> tuple[MetricKind, ...]:

@@ -13,8 +13,8 @@ no unit, since it compares a metric with itself. (The idea of the critical path;
 graph traversal of MonitorRank, Kim et al., SIGMETRICS 2013.)
 
 Pure; services are names, calls are pairs of caller and callee. They are read out of what is there:
-``calls_in_labels`` (a service mesh's or a tracer's metrics) and ``calls_in_words`` (a runbook that
-names what to look at below its own service).
+``calls_in_labels`` (a service mesh's or a tracer's metrics) and ``calls_in_words`` (a runbook or
+a dashboard that names what to look at below its own service).
 """
 
 from __future__ import annotations

@@ -45,7 +45,7 @@ AROUND_CHANGE = timedelta(minutes=30)
 _PROMETHEUS = "prometheus"
 
 
-class _Place(NamedTuple):
+class Place(NamedTuple):
     """What is known of a Grafana once it was asked."""
 
     source: DataSource
@@ -85,7 +85,7 @@ class GrafanaSource:
         self._max_bytes = max_bytes
         self._bounds = bounds or Bounds()
         self._transport = transport
-        self._found: _Place | None = None
+        self._found: Place | None = None
         self._finding = asyncio.Lock()
 
     @property
@@ -97,15 +97,15 @@ class GrafanaSource:
 
         Raises: MetricsUnavailable, MetricsTimeout, QueryRejected.
         """
-        return await (await self._place()).prometheus.query_range(query, window, step)
+        return await (await self.place()).prometheus.query_range(query, window, step)
 
     async def label_values(
         self, label: str, window: Window, selector: str | None = None
     ) -> list[str]:
-        return await (await self._place()).prometheus.label_values(label, window, selector)
+        return await (await self.place()).prometheus.label_values(label, window, selector)
 
     async def metadata(self) -> dict[str, MetricMetadata]:
-        return await (await self._place()).prometheus.metadata()
+        return await (await self.place()).prometheus.metadata()
 
     async def alerts(self, window: Window) -> list[Alert]:
         """Alerts of Prometheus' rules (its ``ALERTS`` series) and of Grafana-managed ones.
@@ -113,7 +113,7 @@ class GrafanaSource:
         Where Grafana doesn't let its own be seen, Prometheus' are the answer; if there are none
         of those either, that is an error and no quiet night.
         """
-        place = await self._place()
+        place = await self.place()
         ours, theirs = await asyncio.gather(
             self._managed_alerts(window), place.prometheus.alerts(window), return_exceptions=True
         )
@@ -128,7 +128,7 @@ class GrafanaSource:
         return sorted([*theirs, *ours], key=lambda alert: (alert.started, alert.name))
 
     async def changes(self, window: Window) -> list[Change]:
-        place = await self._place()
+        place = await self.place()
         rows = await self.api.annotations(window, kind="annotation")
 
         def link(row: Mapping[str, object]) -> str | None:
@@ -155,7 +155,7 @@ class GrafanaSource:
         history = await self.api.annotations(earlier, kind="alert")
         return managed_alerts(history, await self.api.managed_rules(), window)
 
-    async def _place(self) -> _Place:
+    async def place(self) -> Place:
         """Which data source it is and where people open Grafana; asked once.
 
         Raises: MetricsUnavailable, naming the setting.
@@ -164,7 +164,7 @@ class GrafanaSource:
             if self._found is None:
                 settings = await self.api.settings()
                 source = self._choose(await self._data_sources(settings), settings)
-                self._found = _Place(
+                self._found = Place(
                     source=source,
                     prometheus=self._behind(source),
                     public_url=self._public_url(settings),
@@ -230,7 +230,7 @@ class GrafanaSource:
             return self.api.address
 
 
-def _annotation_link(place: _Place, row: Mapping[str, object]) -> str | None:
+def _annotation_link(place: Place, row: Mapping[str, object]) -> str | None:
     """The annotation's dashboard or panel around its time, else Explore at that time."""
     start = from_milliseconds(row.get("time"))
     if start is None:

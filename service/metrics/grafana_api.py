@@ -12,6 +12,8 @@ Shapes were checked against Grafana's own documents (grafana/grafana; the paths 
     GET  /api/annotations              annotations.md; ``pkg/services/annotations/models.go``
     POST /api/ds/query                 data_source.md; ``pkg/api/metrics.go`` (400 when any query
                                        failed), ``pkg/promlib/models/query.go`` (the query)
+    GET, POST /api/folders             folder.md (200; 403; 409 where there is one)
+    POST /api/dashboards/db            ../dashboard.md (200; 403; 412 where it is there already)
     GET  /api/prometheus/grafana/api/v1/rules
                                        ``pkg/services/ngalert/api/tooling/definitions/prom.go``
 
@@ -34,12 +36,14 @@ from service.metrics.grafana_frames import Frame
 from service.metrics.grafana_models import (
     Dashboard,
     DataSource,
+    Folder,
     FrontendSettings,
     Health,
     Hit,
     ManagedRule,
     QueryAnswer,
     RuleAnswer,
+    Saved,
 )
 from service.metrics.http_calls import Fields, HttpCaller, PassingFailure, Reply
 from service.metrics.links import grafana_range
@@ -72,13 +76,17 @@ class NotThere(MetricsUnavailable):
     """404: Grafana has no such thing, or the address is not Grafana's."""
 
 
+class AlreadyThere(MetricsUnavailable):
+    """409 or 412: Grafana has one with this uid or title, and was not told to overwrite it."""
+
+
 class GrafanaApi:
     """Asks one Grafana with a service account's token.
 
     ``timeout``: seconds for one call, retries included. ``max_bytes``: of one decoded answer.
     ``transport`` replaces the network. Close it with ``aclose``.
 
-    Every method raises MetricsUnavailable (AccessDenied, NotThere), MetricsTimeout or
+    Every method raises MetricsUnavailable (AccessDenied, NotThere, AlreadyThere), MetricsTimeout or
     QueryRejected. Raises: ValueError for an address or token that can't work.
     """
 
@@ -128,6 +136,31 @@ class GrafanaApi:
     async def dashboard(self, uid: str) -> Dashboard:
         path = f"/api/dashboards/uid/{quote(uid, safe='')}"
         return await self._get(path, Dashboard, f"the dashboard {uid}")
+
+    async def folders(self) -> list[Folder]:
+        """The folders of the top level that the token may see, the first ``PAGE`` of them."""
+        fields = {"limit": str(PAGE)}
+        return await self._get("/api/folders", list[Folder], "the list of folders", fields)
+
+    async def create_folder(self, uid: str, title: str) -> Folder:
+        """Raises: AlreadyThere, AccessDenied."""
+        body = {"uid": uid, "title": title}
+        return await self._post("/api/folders", Folder, f"making the folder {title}", body)
+
+    async def create_dashboard(self, model: dict[str, Any], folder: str, message: str) -> Saved:
+        """Stores a dashboard, by its uid, in the folder with the uid ``folder``. Never replaces
+        one: somebody may have worked on it. ``message`` is for its version history.
+
+        Raises: AlreadyThere, AccessDenied.
+        """
+        body = {
+            "dashboard": {**model, "id": None},
+            "folderUid": folder,
+            "message": message,
+            "overwrite": False,
+        }
+        what = f"saving the dashboard {model.get('uid')}"
+        return await self._post("/api/dashboards/db", Saved, what, body)
 
     async def annotations(
         self, window: Window, *, kind: Literal["annotation", "alert"], halvings: int = 4
@@ -237,6 +270,11 @@ class GrafanaApi:
             "GET", path, self._reader(TypeAdapter(shape), what), what, params=params
         )
 
+    async def _post(self, path: str, shape: type[T], what: str, body: object) -> T:
+        return await self._caller.call(
+            "POST", path, self._reader(TypeAdapter(shape), what), what, json=body
+        )
+
     def _reader(self, shape: TypeAdapter[T], what: str) -> Callable[[Reply], T]:
         def understand(reply: Reply) -> T:
             if reply.status != 200:
@@ -261,6 +299,8 @@ class GrafanaApi:
             return PassingFailure(reason)
         if status in (401, 403):
             return AccessDenied(f"{self.name} denies access to {what} ({reason}): {IF_DENIED}")
+        if status in (409, 412):
+            return AlreadyThere(f"{self.name} refused {what}: {said or reason}")
         if status == 404:
             return NotThere(f"{self.name} has nothing for {what} ({reason}); check WHY_GRAFANA_URL")
         if status in (400, 422) and said:

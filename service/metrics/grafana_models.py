@@ -52,6 +52,18 @@ class Dashboard(BaseModel):
     meta: DashboardMeta = DashboardMeta()
 
 
+class Folder(BaseModel):
+    uid: str
+    title: str = ""
+
+
+class Saved(BaseModel):
+    """A stored dashboard."""
+
+    uid: str
+    version: int = 0
+
+
 class ActiveAlert(BaseModel):
     labels: dict[str, str] = {}
     state: str = ""

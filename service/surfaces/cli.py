@@ -21,6 +21,8 @@ from stamina.instrumentation import LoggingOnRetryHook, set_on_retry_hooks
 
 from ingest.documents import SourceKind
 from service.settings import Settings, SettingsError, load_settings
+from service.surfaces.cli_dashboard import dashboard
+from service.surfaces.cli_fleet import fleet, run
 from service.surfaces.cli_llm import llm
 
 if TYPE_CHECKING:
@@ -38,6 +40,8 @@ app = typer.Typer(
 evaluate = typer.Typer(help="Measure how good the answers are.", no_args_is_help=True)
 app.add_typer(evaluate, name="eval")
 app.add_typer(llm, name="llm")
+for command in (fleet, run, dashboard):
+    app.command()(command)
 
 _PROBLEMS_SHOWN = 20
 
@@ -221,10 +225,10 @@ def _write_charts(report: Report, folder: Path) -> dict[int, str]:
 
     folder.mkdir(parents=True, exist_ok=True)
     images = {}
-    for chart in report.charts:
-        file = folder / f"chart-{chart.citation}.svg"
-        file.write_text(as_svg(chart), encoding="utf-8")
-        images[chart.citation] = str(file)
+    for drawn in report.charts:
+        file = folder / f"chart-{drawn.citation}.svg"
+        file.write_text(as_svg(drawn), encoding="utf-8")
+        images[drawn.citation] = str(file)
     return images
 
 

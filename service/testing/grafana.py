@@ -2,13 +2,17 @@
 
 Answers have the shapes that ``service.metrics.grafana_api`` lists with the documents they were
 checked against, and ``/api/v1/provisioning/alert-rules`` those of Grafana's "Alerting
-provisioning HTTP API". It runs in process through ``httpx.ASGITransport`` or under any ASGI
-server::
+provisioning HTTP API". Writing was checked against the bodies, answers and status codes of
+Grafana's "Folder HTTP API" (``GET`` and ``POST /api/folders``: 200, 400, 403, 409) and "Dashboard
+HTTP API" (``POST /api/dashboards/db``: 200, 400, 403, 412 with a ``status``); the wording of a
+failure's ``message`` is not in these documents. It runs in process through
+``httpx.ASGITransport`` or under any ASGI server::
 
     grafana = FakeGrafana(token="…", prometheus_url="http://localhost:9090", dashboards=folder)
     source = GrafanaSource("http://grafana", "…", transport=httpx.ASGITransport(grafana))
 
-What it does not do: write, users and folders, relative times, any data source but Prometheus.
+What it does not do: users and permissions but the role, folders in folders, writing anything but
+folders and dashboards, relative times, any data source but Prometheus.
 """
 
 from __future__ import annotations
@@ -59,9 +63,9 @@ class FakeGrafana:
 
     ``dashboards``: a folder of dashboards as JSON. ``annotations``: a file with the rows of
     ``GET /api/annotations``; more may be put into the attribute. ``viewer``: whether the token
-    has the role Viewer, which may not list data sources. ``prometheus``: how Prometheus is
-    reached if not over the network. ``asked`` keeps method and path of every request;
-    ``failures`` maps the beginning of a path to answers that are given first.
+    has the role Viewer, which may not list data sources and may not write. ``prometheus``: how
+    Prometheus is reached if not over the network. ``asked`` keeps method and path of every
+    request; ``failures`` maps the beginning of a path to answers that are given first.
     """
 
     def __init__(
@@ -80,6 +84,7 @@ class FakeGrafana:
         self.viewer = viewer
         self.data_sources: list[Row] = [dict(DATA_SOURCE)]
         self.dashboards: dict[str, Row] = {}
+        self.folders: list[Row] = []
         self.annotations: list[Row] = []
         self.alert_rules: list[Row] = []
         self.rule_groups: list[Row] = []
@@ -151,6 +156,8 @@ class FakeGrafana:
                     client, self._prometheus_url, request.body, self._uids()
                 )
             return as_json(found, status)
+        if request.method == "POST" and path in ("/api/folders", "/api/dashboards/db"):
+            return self._write(request)
         if request.method != "GET":
             return message(404, "Not found")
         if path == "/api/datasources" and self.viewer:
@@ -162,6 +169,7 @@ class FakeGrafana:
             "/api/datasources": lambda _: self.data_sources,
             "/api/frontend/settings": lambda _: self._settings(),
             "/api/search": self._search,
+            "/api/folders": self._folders,
             "/api/annotations": self._annotations,
             "/api/v1/provisioning/alert-rules": lambda _: self.alert_rules,
             "/api/prometheus/grafana/api/v1/rules": lambda _: {
@@ -170,6 +178,58 @@ class FakeGrafana:
             },
         }
         return as_json(answers[path](request)) if path in answers else message(404, "Not found")
+
+    def _write(self, request: _Request) -> Answer:
+        if self.viewer:
+            return message(403, "You'll need additional permissions to perform this action")
+        try:
+            body = json.loads(request.body)
+        except ValueError:
+            return message(400, "bad request data")
+        if request.path == "/api/folders":
+            return self._create_folder(body)
+        return self._create_dashboard(body)
+
+    def _create_folder(self, body: Row) -> Answer:
+        title = body.get("title")
+        if not title:
+            return message(400, "folder title cannot be empty")
+        uid = body.get("uid") or f"folder-{len(self.folders) + 1}"
+        if any(uid == folder["uid"] for folder in self.folders):
+            return message(409, "a folder with the same uid already exists")
+        url = f"/dashboards/f/{uid}/x"
+        folder = {"id": len(self.folders) + 1, "uid": uid, "title": title, "url": url, "version": 1}
+        self.folders.append(folder)
+        return as_json(folder)
+
+    def _create_dashboard(self, body: Row) -> Answer:
+        model, folder = body.get("dashboard") or {}, body.get("folderUid")
+        if not model.get("title"):
+            return message(400, "Dashboard title cannot be empty")
+        if folder and all(folder != known["uid"] for known in self.folders):
+            return message(400, "folder not found")
+        uid = model.get("uid") or f"dashboard-{len(self.dashboards) + 1}"
+        if uid in self.dashboards and not body.get("overwrite"):
+            text = "A dashboard with the same uid already exists"
+            return as_json({"message": text, "status": "name-exists"}, 412)
+        self.save({**model, "uid": uid})
+        stored = self.dashboards[uid]["meta"]
+        stored["folderUid"] = folder or ""
+        return as_json(
+            {
+                "id": len(self.dashboards),
+                "uid": uid,
+                "url": stored["url"],
+                "status": "success",
+                "version": stored["version"],
+                "slug": "x",
+            }
+        )
+
+    def _folders(self, request: _Request) -> list[Row]:
+        limit, page = int(request.field("limit", "1000")), int(request.field("page", "1"))
+        known = [{name: row[name] for name in ("id", "uid", "title")} for row in self.folders]
+        return known[(page - 1) * limit : page * limit]
 
     def _settings(self) -> Row:
         default = next((row["name"] for row in self.data_sources if row.get("isDefault")), "")

@@ -33,6 +33,7 @@ def ranked(
     knowledge: Sequence[KnownCause] = (),
     asked: tuple[str, ...] = ("checkout",),
     calls: Calls = (),
+    drawn: Sequence[tuple[str, Sequence[str]]] = (),
 ) -> list[RankedCause]:
     policy = DisturbancePolicy()
     disturbance = asked_about(find_disturbances(seen, policy=policy), scope(*asked), policy=policy)
@@ -44,6 +45,7 @@ def ranked(
         scope(*asked),
         SERVICES,
         calls=calls,
+        drawn=drawn,
         policy=POLICY,
         disturbances=policy,
     )
@@ -92,6 +94,11 @@ def test_what_a_runbook_names_below_its_service_counts_in_part() -> None:
     first, second = ranked(seen, [page])
     assert (first.component, second.component) == ("billing", "auth")
     assert first.accounted is None
+
+
+def test_what_a_dashboard_draws_below_its_service_counts_in_part() -> None:
+    seen = observation([signal(name, "01:46") for name in ("auth", "billing", "checkout")])
+    assert names(ranked(seen, drawn=[("auth", ["auth", "billing"])])) == ["billing", "auth"]
 
 
 def test_confidence_grows_with_what_sets_the_first_apart() -> None:

@@ -71,3 +71,39 @@ def test_a_server_can_start_and_stop_it() -> None:
 
     asyncio.run(FakeGrafana(token=TOKEN)({"type": "lifespan"}, receive, send))
     assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]
+
+
+def posted(fake: FakeGrafana, path: str, body: object) -> httpx.Response:
+    async def call() -> httpx.Response:
+        async with httpx.AsyncClient(
+            transport=httpx.ASGITransport(fake), base_url="http://grafana"
+        ) as client:
+            headers = {"Authorization": f"Bearer {TOKEN}"}
+            return await client.post(path, headers=headers, json=body)
+
+    return asyncio.run(call())
+
+
+def test_a_folder_is_made_once() -> None:
+    fake = FakeGrafana(token=TOKEN)
+    assert posted(fake, "/api/folders", {"uid": "a", "title": "A"}).json()["uid"] == "a"
+    assert posted(fake, "/api/folders", {"uid": "a", "title": "B"}).status_code == 409
+    assert posted(fake, "/api/folders", {"uid": "b"}).status_code == 400
+    assert called(fake, "GET", "/api/folders").json() == [{"id": 1, "uid": "a", "title": "A"}]
+
+
+def test_a_dashboard_is_replaced_only_on_request() -> None:
+    fake = FakeGrafana(token=TOKEN)
+    body = {"dashboard": {"uid": "x", "title": "X"}, "overwrite": False}
+    assert posted(fake, "/api/dashboards/db", body).json()["version"] == 1
+    refused = posted(fake, "/api/dashboards/db", body)
+    assert (refused.status_code, refused.json()["status"]) == (412, "name-exists")
+    again = posted(fake, "/api/dashboards/db", {**body, "overwrite": True}).json()
+    assert (again["status"], again["version"]) == ("success", 2)
+    assert called(fake, "GET", "/api/dashboards/uid/x").json()["dashboard"]["title"] == "X"
+
+
+def test_a_viewer_may_not_write() -> None:
+    fake = FakeGrafana(token=TOKEN, viewer=True)
+    assert posted(fake, "/api/folders", {"title": "A"}).status_code == 403
+    assert posted(fake, "/api/dashboards/db", {"dashboard": {"title": "A"}}).status_code == 403

@@ -1,0 +1,536 @@
+"""Questions about machines and training runs: ask the metrics and the documents, rank, verify.
+
+The I/O around ``service.fleet`` and ``service.training``, which decide. Only metrics that these
+can read are asked for. What fails or is late is a line in ``not_seen``, and the answer is made of
+the rest: without metrics from what is written, without documents from the metrics.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
+from datetime import UTC, datetime, timedelta, tzinfo
+from enum import StrEnum
+from typing import Literal, NamedTuple, TypeVar
+
+from ingest.documents import EVERYONE, Chunk, Frozen, SourceKind, UtcTime
+from ingest.encoders.base import EncoderError
+from ingest.index import IndexFailure, Scope
+from service.assembly import catalogs_of, metrics_of, open_knowledge, vocabulary_of, zone_of
+from service.fleet import (
+    FLEET_METRICS,
+    ComponentKind,
+    Concern,
+    DraftRow,
+    FleetPolicy,
+    Seen,
+    rank_fleet,
+    sees_allocations,
+)
+from service.metrics.catalog import CatalogCache
+from service.metrics.observe import (
+    Observation,
+    ObservePolicy,
+    asked_window,
+    observe,
+    step_for,
+    unobserved,
+)
+from service.metrics.plan import Leads, plan_queries
+from service.metrics.signals import SignalPolicy
+from service.metrics.source import MetricsError, MetricsSource, Window
+from service.reports.citations import GroundTruth, Verifier
+from service.reports.draft import DraftClaim
+from service.reports.model import Citation, Claim, MetricCitation, PassageCitation
+from service.reports.recheck import sample_again
+from service.retrieval import Retriever
+from service.scope import Vocabulary, mentioned, scope_of
+from service.settings import Settings
+from service.tracks import Track, tracks_of
+from service.training import (
+    RUN_METRICS,
+    RunPolicy,
+    RunView,
+    Verdict,
+    Weight,
+    findings_of,
+    last_sign,
+    runs_in,
+    verdict_of,
+)
+
+T = TypeVar("T")
+
+
+class ScorePart(Frozen):
+    """Points of one concern."""
+
+    concern: Concern
+    points: float
+
+
+class Reason(Frozen):
+    """One sentence, and what it adds to the score."""
+
+    concern: Concern
+    points: float
+    is_open: bool
+    claim: Claim
+
+
+class FleetRow(Frozen):
+    """A cluster or node that something speaks for taking care of."""
+
+    rank: int
+    kind: ComponentKind
+    name: str
+    cluster: str | None
+    region: str | None
+    score: float
+    """The sum of ``parts``."""
+    parts: tuple[ScorePart, ...]
+    reasons: tuple[Reason, ...]
+    next_check: Claim | None = None
+
+
+class FleetOutcome(StrEnum):
+    """Three different answers; none of them is an error."""
+
+    NEEDS_WORK = "needs_work"
+    ALL_WELL = "all_well"
+    """Machines were seen, and nothing speaks against any of them."""
+    NOTHING_SEEN = "nothing_seen"
+    """No machine is known, neither to the metrics nor to the documents."""
+
+
+class FleetReport(Frozen):
+    """The answer to "what needs maintenance?"."""
+
+    schema_version: Literal[1] = 1
+    question: str
+    asked_at: UtcTime
+    window: Window
+    reason: str
+    """Where the window came from, in words."""
+    outcome: FleetOutcome
+    rows: tuple[FleetRow, ...]
+    well: tuple[str, ...]
+    """What was looked at and has nothing against it."""
+    citations: tuple[Citation, ...]
+    not_seen: tuple[str, ...]
+    dropped_claims: int
+    policy: FleetPolicy
+
+
+class RunReport(Frozen):
+    """How one training run is doing."""
+
+    name: str
+    clusters: tuple[str, ...]
+    verdict: Verdict
+    problems: tuple[Claim, ...]
+    """What the verdict rests on; empty for a healthy run."""
+    state: tuple[Claim, ...]
+    over: tuple[Claim, ...]
+    """What happened in the window and is over."""
+
+
+class RunsReport(Frozen):
+    """The answer to "is run X healthy?"."""
+
+    schema_version: Literal[1] = 1
+    question: str
+    asked_at: UtcTime
+    window: Window
+    reason: str
+    runs: tuple[RunReport, ...]
+    """Those that the question names; all that are visible, where it names none."""
+    visible: tuple[str, ...]
+    """The names of all runs that report."""
+    citations: tuple[Citation, ...]
+    not_seen: tuple[str, ...]
+    dropped_claims: int
+
+
+class InspectionPolicy(Frozen):
+    """What is asked for, and how it is judged."""
+
+    observe: ObservePolicy = ObservePolicy()
+    signals: SignalPolicy = SignalPolicy()
+    fleet: FleetPolicy = FleetPolicy()
+    runs: RunPolicy = RunPolicy()
+
+
+class _Look(NamedTuple):
+    """What the metrics showed."""
+
+    observation: Observation
+    tracks: list[Track]
+
+
+class Inspector:
+    """Answers about machines and runs. ``retriever`` and ``metrics`` may be None: the answer says
+    so. ``missing``: what the caller already knows to be absent, in words."""
+
+    def __init__(
+        self,
+        *,
+        retriever: Retriever | None,
+        vocabulary: Vocabulary,
+        metrics: MetricsSource | None,
+        catalogs: CatalogCache,
+        zone: tzinfo = UTC,
+        deadline: timedelta = timedelta(seconds=20),
+        audience: tuple[str, ...] = (EVERYONE,),
+        policy: InspectionPolicy | None = None,
+        missing: Sequence[str] = (),
+    ) -> None:
+        self._retriever = retriever
+        self._vocabulary = vocabulary
+        self._metrics = metrics
+        self._catalogs = catalogs
+        self._zone = zone
+        self._deadline = deadline
+        self._audience = audience
+        self._policy = policy or InspectionPolicy()
+        self._missing = tuple(missing)
+
+    async def fleet(
+        self, question: str, *, now: datetime, since: str | None = None, until: str | None = None
+    ) -> FleetReport:
+        """What needs maintenance, as far as the question asks for it: it may name clusters and
+        nodes, or one of the two kinds.
+
+        Raises: ScopeError.
+        """
+        missing = list(self._missing)
+        scope = scope_of(
+            question,
+            now=now,
+            zone=self._zone,
+            since=since,
+            until=until,
+            vocabulary=self._vocabulary,
+        )
+        look = await self._look(scope.window, now, FLEET_METRICS, missing)
+        documents = await self._written(now, missing)
+        if look.observation.reached and not sees_allocations(look.tracks):
+            missing.append(
+                "zombie nodes: no metric and no label says who holds a machine, so held and idle "
+                "can't be told from free"
+            )
+        drafts = rank_fleet(
+            Seen(
+                window=scope.window,
+                tracks=tuple(look.tracks),
+                signals=look.observation.signals,
+                alerts=look.observation.alerts,
+                documents=documents,
+                services=self._vocabulary.services,
+            ),
+            policy=self._policy.fleet,
+        )
+        drafts = _asked_for(question, drafts)
+        verifier = await self._verifier(
+            [
+                *(reason.claim for row in drafts for reason in row.reasons),
+                *(row.next_check for row in drafts if row.next_check),
+            ],
+            look,
+            names=[row.name for row in drafts],
+            now=now,
+            missing=missing,
+        )
+        rows = [row for draft in drafts if (row := _accepted(draft, verifier)).reasons]
+        rows.sort(key=lambda row: (-row.score, row.kind, row.name))
+        well = [draft.name for draft in drafts if draft.name not in {row.name for row in rows}]
+        outcome = FleetOutcome.ALL_WELL if drafts else FleetOutcome.NOTHING_SEEN
+        if not look.observation.reached and not rows:
+            outcome = FleetOutcome.NOTHING_SEEN
+        return FleetReport(
+            question=question,
+            asked_at=now,
+            window=scope.window,
+            reason=scope.reason,
+            outcome=FleetOutcome.NEEDS_WORK if rows else outcome,
+            rows=tuple(row.model_copy(update={"rank": n}) for n, row in enumerate(rows, start=1)),
+            well=tuple(well) if look.observation.reached else (),
+            citations=verifier.citations,
+            not_seen=tuple(dict.fromkeys(missing)),
+            dropped_claims=len(verifier.dropped),
+            policy=self._policy.fleet,
+        )
+
+    async def runs(
+        self, question: str, *, now: datetime, since: str | None = None, until: str | None = None
+    ) -> RunsReport:
+        """How the training runs that the question names are doing; all, where it names none.
+
+        Raises: ScopeError.
+        """
+        missing = list(self._missing)
+        scope = scope_of(
+            question,
+            now=now,
+            zone=self._zone,
+            since=since,
+            until=until,
+            vocabulary=self._vocabulary,
+        )
+        look = await self._look(scope.window, now, RUN_METRICS, missing)
+        views = runs_in(look.tracks, look.observation.alerts)
+        names = [view.name for view in views]
+        asked = mentioned(question, names) or names
+        views = [view for view in views if view.name in asked]
+        if look.observation.reached and not views:
+            missing.append("training runs: no series has a label that names one (such as `run`)")
+        for view in views:
+            if view.clusters and not view.machines:
+                missing.append(
+                    f"GPUs of {view.name}: no series of a node has its cluster, "
+                    f"{', '.join(view.clusters)}"
+                )
+        policy = self._policy.runs
+        found = {view.name: findings_of(view, scope.window, policy=policy) for view in views}
+        silent = {view.name: last_sign(view, scope.window, policy=policy) for view in views}
+        verifier = await self._verifier(
+            [
+                *(finding.claim for findings in found.values() for finding in findings),
+                *filter(None, silent.values()),
+            ],
+            look,
+            names=[name for view in views for name in (view.name, *view.clusters)],
+            now=now,
+            missing=missing,
+        )
+        reports = []
+        for view in views:
+            sign = silent[view.name]
+            accepted = [
+                (finding.weight, claim)
+                for finding in found[view.name]
+                for claim in verifier.accept([finding.claim])
+            ]
+            lost = verifier.accept([sign]) if sign is not None else ()
+            reports.append(_report(view, accepted, lost))
+        return RunsReport(
+            question=question,
+            asked_at=now,
+            window=scope.window,
+            reason=scope.reason,
+            runs=tuple(reports),
+            visible=tuple(names),
+            citations=verifier.citations,
+            not_seen=tuple(dict.fromkeys(missing)),
+            dropped_claims=len(verifier.dropped),
+        )
+
+    # -- what is asked -------------------------------------------------------------------------
+
+    async def _look(
+        self, window: Window, now: datetime, wanted: re.Pattern[str], missing: list[str]
+    ) -> _Look:
+        """What the metrics whose names match show in a window."""
+        metrics = self._metrics
+        if metrics is None:
+            look = _Look(unobserved(window, "metrics: no source is configured"), [])
+        else:
+            found = await self._bounded(
+                self._observed(metrics, window, now, wanted), "the metrics", missing
+            )
+            look = found or _Look(unobserved(window, ""), [])
+        missing.extend(line for line in look.observation.missing if line)
+        if look.observation.reached and not look.tracks:
+            missing.append(
+                f"metrics: {look.observation.source} has none of machines or training runs "
+                "in this window"
+            )
+        return look
+
+    async def _observed(
+        self, metrics: MetricsSource, window: Window, now: datetime, wanted: re.Pattern[str]
+    ) -> _Look:
+        policy = self._policy.observe
+        asked = asked_window(window, policy)
+        served = await self._catalogs.of(metrics, asked)
+        catalog = served.catalog.model_copy(
+            update={"names": tuple(name for name in served.catalog.names if wanted.search(name))}
+        )
+        scope = scope_of(
+            "",
+            now=now,
+            since=window.start.isoformat(),
+            until=window.end.isoformat(),
+            vocabulary=Vocabulary(),
+        )
+        observation = await observe(
+            metrics,
+            scope,
+            Leads(),
+            served._replace(catalog=catalog),
+            policy=policy,
+            signal_policy=self._policy.signals,
+        )
+        planned = plan_queries(Leads(), catalog, step_for(window, policy), most=policy.queries)
+        tracks = tracks_of(observation, planned.queries, lambda query: metrics.link(query, asked))
+        return _Look(observation, tracks)
+
+    async def _written(self, now: datetime, missing: list[str]) -> dict[str, tuple[Chunk, ...]]:
+        """All incident reports and runbooks that the reader may see."""
+        if self._retriever is None:
+            return {}
+        scope = Scope(
+            audience=self._audience,
+            as_of=now,
+            kinds=(SourceKind.INCIDENTS, SourceKind.RUNBOOKS),
+        )
+        chunks = await self._bounded(
+            self._retriever.everything(scope=scope), "the documents", missing
+        )
+        found: dict[str, list[Chunk]] = {}
+        for chunk in sorted(chunks or (), key=lambda chunk: (chunk.document_id, chunk.ordinal)):
+            found.setdefault(chunk.document_id, []).append(chunk)
+        return {document: tuple(of_it) for document, of_it in found.items()}
+
+    async def _verifier(
+        self,
+        claims: Iterable[DraftClaim],
+        look: _Look,
+        *,
+        names: Sequence[str],
+        now: datetime,
+        missing: list[str],
+    ) -> Verifier:
+        """A verifier on what the sources say when they are asked again for what is cited."""
+        cited = [citation for claim in claims for citation in claim.citations]
+        samples = None
+        series = [citation for citation in cited if isinstance(citation, MetricCitation)]
+        if self._metrics is not None and series:
+            samples = await self._bounded(
+                sample_again(self._metrics, series),
+                "the metrics (to check the citations)",
+                missing,
+            )
+        documents: dict[str, tuple[Chunk, ...]] | None = None
+        passages = [c.document_id for c in cited if isinstance(c, PassageCitation)]
+        if self._retriever is not None and passages:
+            scope = Scope(audience=self._audience, as_of=now)
+            documents = await self._bounded(
+                self._retriever.documents(passages, scope=scope),
+                "the documents (to check the citations)",
+                missing,
+            )
+        known = self._vocabulary
+        return Verifier(
+            GroundTruth(
+                chunks={c.id: c for chunks in (documents or {}).values() for c in chunks},
+                samples=samples or {},
+                alerts=look.observation.alerts,
+                changes=look.observation.changes,
+            ),
+            known.model_copy(update={"services": tuple(dict.fromkeys([*known.services, *names]))}),
+        )
+
+    async def _bounded(self, awaitable: Awaitable[T], what: str, missing: list[str]) -> T | None:
+        """The result, or None and a line in ``missing`` if it fails or is late."""
+        try:
+            async with asyncio.timeout(self._deadline.total_seconds()):
+                return await awaitable
+        except TimeoutError:
+            missing.append(f"{what}: no answer within {self._deadline.total_seconds():g} s")
+        except (IndexFailure, EncoderError, MetricsError) as error:
+            missing.append(f"{what}: {error}")
+        return None
+
+
+def _asked_for(question: str, rows: Sequence[DraftRow]) -> list[DraftRow]:
+    """The components that the question names, with a named cluster's nodes; else those of the
+    kind that it names; else all."""
+    named = mentioned(question, dict.fromkeys(row.name for row in rows))
+    if named:
+        return [row for row in rows if row.name in named or row.cluster in named]
+    clusters, nodes = (
+        re.search(rf"\b(?:{words})s?\b", question, re.IGNORECASE) is not None
+        for words in ("cluster", "node|machine|host|gpu|server")
+    )
+    if clusters == nodes:
+        return list(rows)
+    kind = ComponentKind.CLUSTER if clusters else ComponentKind.NODE
+    return [row for row in rows if row.kind is kind]
+
+
+def _accepted(draft: DraftRow, verifier: Verifier) -> FleetRow:
+    """The row with the reasons that check out: those that don't add no points either."""
+    reasons = tuple(
+        Reason(concern=reason.concern, points=reason.points, is_open=reason.is_open, claim=claim)
+        for reason in draft.reasons
+        for claim in verifier.accept([reason.claim])
+    )
+    points: dict[Concern, float] = {}
+    for reason in reasons:
+        points[reason.concern] = points.get(reason.concern, 0.0) + reason.points
+    check = verifier.accept([draft.next_check]) if reasons and draft.next_check else ()
+    return FleetRow(
+        rank=0,
+        kind=draft.kind,
+        name=draft.name,
+        cluster=draft.cluster,
+        region=draft.region,
+        score=sum(points.values()),
+        parts=tuple(
+            ScorePart(concern=concern, points=value)
+            for concern, value in sorted(points.items(), key=lambda item: (-item[1], item[0]))
+        ),
+        reasons=reasons,
+        next_check=check[0] if check else None,
+    )
+
+
+def _report(
+    view: RunView, accepted: Sequence[tuple[Weight, Claim]], lost: Sequence[Claim]
+) -> RunReport:
+    def of(*weights: Weight) -> tuple[Claim, ...]:
+        return tuple(claim for weight, claim in accepted if weight in weights)
+
+    return RunReport(
+        name=view.name,
+        clusters=view.clusters,
+        verdict=verdict_of([weight for weight, _ in accepted], silent=bool(lost)),
+        problems=(*lost, *of(Weight.FAILS, Weight.DEGRADES)),
+        state=of(Weight.STATE),
+        over=of(Weight.PAST),
+    )
+
+
+@asynccontextmanager
+async def open_inspector(settings: Settings, *, as_of: datetime) -> AsyncIterator[Inspector]:
+    """An inspector on what is there: without an index or metrics it answers, and says so.
+
+    Raises: SettingsError.
+    """
+    zone = zone_of(settings)
+    missing: list[str] = []
+    async with AsyncExitStack() as stack:
+        vocabulary, retriever = Vocabulary(), None
+        try:
+            knowledge = await stack.enter_async_context(open_knowledge(settings))
+            scope = Scope(audience=settings.audience, as_of=as_of)
+            vocabulary = await vocabulary_of(knowledge.index, scope)
+            retriever = knowledge.retriever
+        except (IndexFailure, EncoderError) as error:
+            missing.append(f"the documents: {error}")
+        metrics = metrics_of(settings)
+        if metrics is not None:
+            stack.push_async_callback(metrics.aclose)
+        yield Inspector(
+            retriever=retriever,
+            vocabulary=vocabulary,
+            metrics=metrics,
+            catalogs=catalogs_of(settings),
+            zone=zone,
+            deadline=timedelta(seconds=settings.deadline),
+            audience=settings.audience,
+            missing=missing,
+        )
