@@ -294,6 +294,7 @@ async def open_engine(
             deadline=timedelta(seconds=settings.deadline),
             writing=timedelta(seconds=settings.llm_timeout + _AROUND_A_MODEL),
             calls=settings.topology,
+            models=models,
             catalogs=catalogs_of(settings),
             missing=missing,
         )

@@ -36,6 +36,8 @@ from service.causes.disturbances import (
 from service.causes.knowledge import KnownCause, known_causes
 from service.causes.ranking import RankedCause, RankingPolicy, rank_causes, rank_from_knowledge
 from service.causes.topology import Calls
+from service.intent import Intent, intent_by_rule, intent_of
+from service.llm.models import Models
 from service.metrics.alert_rules import rule_query
 from service.metrics.catalog import Catalog, CatalogCache, Served
 from service.metrics.labels import component_of
@@ -78,6 +80,9 @@ from service.scope import QuestionScope, Vocabulary, mentioned, scope_of
 
 T = TypeVar("T")
 
+_ROUTING_SECONDS = 5.0
+"""That a model may think about what a question wants."""
+
 
 class EnginePolicy(Frozen):
     """Every number that the engine and what it calls decide by."""
@@ -112,11 +117,13 @@ class Engine:
         writing: timedelta = timedelta(seconds=5),
         policy: EnginePolicy | None = None,
         calls: Calls = (),
+        models: Models | None = None,
         catalogs: CatalogCache | None = None,
         missing: Sequence[str] = (),
     ) -> None:
         """``writing``: how long the writer may take, beside the deadline of everything else;
-        ``calls``: pairs of caller and callee, where somebody knows them; ``catalogs``: where to
+        ``calls``: pairs of caller and callee, where somebody knows them; ``models``: for what a
+        question wants where no rule says; ``catalogs``: where to
         keep what the metrics have, else in memory; ``missing``: what the caller already knows to
         be absent, in words."""
         self._retriever = retriever
@@ -128,6 +135,7 @@ class Engine:
         self._writing = writing
         self._policy = policy or EnginePolicy()
         self._calls = calls
+        self._models = models
         self._catalogs = catalogs or CatalogCache()
         self._usages = UsageCache()
         self._missing = tuple(missing)
@@ -146,6 +154,14 @@ class Engine:
         if self._metrics is not None:
             self._metrics = change(self._metrics)
 
+    async def intent_of(self, question: str) -> Intent:
+        """What the question wants: by rule, else by the small model if there is one."""
+        models = self._models
+        if models is None:
+            return await intent_of(question)
+        budget = models.budget(_ROUTING_SECONDS)
+        return await intent_of(question, model=models.small, budget=budget)
+
     async def ask(
         self,
         question: str,
@@ -155,8 +171,11 @@ class Engine:
         until: str | None = None,
         audience: tuple[str, ...] = (EVERYONE,),
         excluded: tuple[str, ...] = (),
+        intent: Intent | None = None,
     ) -> Report:
         """The report on a question asked at ``now``, without the ``excluded`` documents.
+
+        ``intent``: what the question wants, where the caller knows.
 
         Raises: ScopeError, where the time in the question cannot be read.
         """
@@ -169,9 +188,12 @@ class Engine:
             vocabulary=self._vocabulary,
         )
         reader = Scope(audience=audience, as_of=scope.as_of, excluded_documents=excluded)
-        return await _Investigation(
+        report = await _Investigation(
             question, scope, reader, engine=self, policy=self._policy
         ).report()
+        return report.model_copy(
+            update={"intent": intent or intent_by_rule(question) or Intent.WHY}
+        )
 
 
 class _Investigation:

@@ -175,6 +175,11 @@ def _midnight(now: datetime) -> datetime:
     return datetime.combine(now.date(), time(), now.tzinfo)
 
 
+def has_time(text: str) -> bool:
+    """Whether the text says when."""
+    return any(phrase.search(text) for phrase, _ in _PHRASES)
+
+
 def _named_period(text: str, now: datetime) -> tuple[datetime, datetime] | None:
     """A phrase such as "last night" as the whole of the text."""
     for phrase, read in _PHRASES:
@@ -205,6 +210,16 @@ def _yesterdays(match: re.Match[str], now: datetime) -> tuple[datetime, datetime
     start, end = (timedelta(hours=hour) for hour in _PARTS_OF_DAY[match["part"].lower()])
     yesterday = _midnight(now) - timedelta(days=1)
     return yesterday + start, yesterday + end
+
+
+_WEEKDAYS = ("monday", "tuesday", "wednesday", "thursday", "friday", "saturday", "sunday")
+
+
+def _weekday(match: re.Match[str], now: datetime) -> tuple[datetime, datetime]:
+    """The last such day before today, all of it."""
+    today = _midnight(now)
+    ago = (today.weekday() - _WEEKDAYS.index(match["weekday"].lower()) - 1) % 7 + 1
+    return today - timedelta(days=ago), today - timedelta(days=ago - 1)
 
 
 def _tonight(_: re.Match[str], now: datetime) -> tuple[datetime, datetime]:
@@ -283,6 +298,7 @@ _PHRASES: tuple[tuple[re.Pattern[str], _Reader], ...] = tuple(
         (r"\byesterday (?P<part>morning|afternoon|evening|night)\b", _yesterdays),
         (r"\byesterday\b", _yesterday),
         (r"\btoday\b", _today),
+        (rf"\b(?:last|on|past)\s+(?P<weekday>{'|'.join(_WEEKDAYS)})\b", _weekday),
         (r"\bon\s+(?P<day>\d{4}-\d\d-\d\d)\b", _on_day),
     )
 )

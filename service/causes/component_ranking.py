@@ -1,6 +1,6 @@
 """Series of many services → the services, ranked as causes. Metrics only, nothing else known.
 
-The evidence of a service is a sum over kinds of metrics (``metric_kinds``): in each, how far its
+The evidence of a service is a sum over kinds of metrics (``metrics.kinds``): in each, how far its
 series left their past, in scales (``deviations``), as a logarithm, since a thousand scales are
 not ten times as convincing as a hundred. A kind counts by how well it tells *where* the fault is:
 CPU and memory are a service's own; its traffic and what it reads and writes follow from what

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 
+from service.intent import Intent
 from service.reports.charts import as_text
 from service.reports.model import (
     AlertCitation,
@@ -50,27 +51,10 @@ def _blocks(report: Report, images: Mapping[int, str]) -> Iterable[str]:
             yield f"![{_plain(chart.title)}]({images[chart.citation]})"
         else:
             yield f"{_plain(chart.title)} [{chart.citation}]\n\n```text\n{as_text(chart)}\n```"
-    if report.causes:
-        yield "## Most likely causes"
-    for cause in report.causes:
-        yield _cause(cause)
-    impact = report.impact
-    if impact.claims or impact.services:
-        yield "## Impact"
-        names = [
-            f"**{label}** {', '.join(values)}"
-            for label, values in (
-                ("Services", impact.services),
-                ("Regions", impact.regions),
-                ("Customers", impact.customers),
-            )
-            if values
-        ]
-        yield " · ".join(names)
-        yield _list(impact.claims)
-    if report.timeline:
-        yield "## Timeline"
-        yield _list(report.timeline)
+    sections = {Intent.WHY: _causes, Intent.IMPACT: _impact, Intent.WHAT_HAPPENED: _timeline}
+    # What was asked for comes first, the rest in its usual order.
+    for wanted in sorted(sections, key=lambda intent: intent is not report.intent):
+        yield from sections[wanted](report)
     if report.also_seen:
         yield "## Also in this window, apparently unrelated"
         yield _list(report.also_seen)
@@ -90,6 +74,50 @@ def _blocks(report: Report, images: Mapping[int, str]) -> Iterable[str]:
     total = sum(timing.milliseconds for timing in report.timings)
     phases = " · ".join(f"{t.phase} {t.milliseconds:.0f}" for t in report.timings)
     yield f"*{total:.0f} ms: {phases} · writer: {report.writer}{_spent(report)}*"
+
+
+def compared(report: Report, before: Report) -> str:
+    """A report beside an earlier one: what was the same, and what was not."""
+    now, then = ([cause.component for cause in one.causes] for one in (report, before))
+    window = before.scope.window
+    both = [name for name in now if name in then]
+    lines = [
+        f"- Then: {', '.join(then) or before.outcome.value.replace('_', ' ')}.",
+        f"- Now: {', '.join(now) or report.outcome.value.replace('_', ' ')}.",
+        f"- Among the causes both times: {', '.join(both) or 'none'}.",
+    ]
+    title = f"## Compared with {window.start:%Y-%m-%d %H:%M} – {window.end:%Y-%m-%d %H:%M} UTC"
+    return "\n".join((title, "", *lines)) + "\n"
+
+
+def _causes(report: Report) -> Iterable[str]:
+    if report.causes:
+        yield "## Most likely causes"
+    for cause in report.causes:
+        yield _cause(cause)
+
+
+def _impact(report: Report) -> Iterable[str]:
+    impact = report.impact
+    if impact.claims or impact.services:
+        yield "## Impact"
+        names = [
+            f"**{label}** {', '.join(values)}"
+            for label, values in (
+                ("Services", impact.services),
+                ("Regions", impact.regions),
+                ("Customers", impact.customers),
+            )
+            if values
+        ]
+        yield " · ".join(names)
+        yield _list(impact.claims)
+
+
+def _timeline(report: Report) -> Iterable[str]:
+    if report.timeline:
+        yield "## Timeline"
+        yield _list(report.timeline)
 
 
 def _spent(report: Report) -> str:

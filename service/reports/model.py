@@ -13,6 +13,7 @@ from pydantic import Field
 
 from ingest.documents import Frozen, SourceKind, UtcTime
 from service.causes.ranking import ScoreParts
+from service.intent import Intent
 from service.metrics.kinds import MetricKind
 from service.metrics.signals import Sample
 from service.scope import QuestionScope
@@ -176,6 +177,8 @@ class Report(Frozen):
 
     schema_version: Literal[1] = 1
     question: str
+    intent: Intent = Intent.WHY
+    """What the question wants: its part comes first."""
     asked_at: UtcTime
     scope: QuestionScope
     outcome: Outcome

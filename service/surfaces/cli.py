@@ -10,6 +10,7 @@ import asyncio
 import json
 import logging
 import sys
+from collections.abc import Callable
 from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
@@ -24,6 +25,7 @@ from service.settings import Settings, SettingsError, load_settings
 from service.surfaces.cli_dashboard import dashboard
 from service.surfaces.cli_fleet import fleet, run
 from service.surfaces.cli_llm import llm
+from service.surfaces.cli_promql import chart, promql
 
 if TYPE_CHECKING:
     from ingest.sync_report import SyncReport
@@ -40,6 +42,8 @@ app = typer.Typer(
 evaluate = typer.Typer(help="Measure how good the answers are.", no_args_is_help=True)
 app.add_typer(evaluate, name="eval")
 app.add_typer(llm, name="llm")
+app.command()(chart)
+evaluate.command()(promql)
 for command in (fleet, run, dashboard):
     app.command()(command)
 
@@ -193,31 +197,82 @@ def ask(
     charts: Annotated[
         Path | None, typer.Option(help="Write the charts as SVG into this folder.")
     ] = None,
+    after: Annotated[
+        Path | None,
+        typer.Option(
+            exists=True,
+            dir_okay=False,
+            help='A report that `--json` printed; the question goes on from it: "and in us-east?"',
+        ),
+    ] = None,
     as_json: Json = False,
 ) -> None:
-    """Answer a question with a cited report of the most likely causes."""
+    """Answer a question: with a cited report, or as `why chart`, `why fleet` or `why run` do."""
     from service.assembly import open_engine
-    from service.reports.markdown import to_markdown
+    from service.follow_up import FollowUp, follow_up
+    from service.intent import Intent, intent_by_rule
+    from service.reports.markdown import compared, to_markdown
 
+    others: dict[Intent, Callable[..., None]] = {
+        Intent.SHOW: chart,
+        Intent.FLEET: fleet,
+        Intent.RUN: run,
+    }
+    answer = None if after else others.get(intent_by_rule(question) or Intent.WHY)
+    if answer is not None:
+        answer(
+            question=question,
+            config=config,
+            since=since,
+            until=until,
+            as_of=as_of,
+            as_json=as_json,
+        )
+        return
     settings, moment = _settings(config, as_of)
+    before = _read_report(after) if after else None
 
-    async def run() -> Report:
+    async def investigate() -> tuple[FollowUp, Report]:
         async with open_engine(settings, as_of=moment) as engine:
-            return await engine.ask(
-                question, now=moment, since=since, until=until, audience=settings.audience
+            asked = FollowUp(question=question, since=since, until=until)
+            if before is not None and since is None and until is None:
+                asked = follow_up(question, before, engine.vocabulary)
+            intent = await engine.intent_of(question)
+            return asked, await engine.ask(
+                asked.question,
+                now=moment,
+                since=asked.since,
+                until=asked.until,
+                audience=settings.audience,
+                intent=intent,
             )
 
-    report = asyncio.run(run())
+    asked, report = asyncio.run(investigate())
     if as_json:
         typer.echo(report.model_dump_json(indent=2))
         return
     text = to_markdown(report, _write_charts(report, charts) if charts else None)
+    if asked.compare and before is not None:
+        text += "\n" + compared(report, before)
     if sys.stdout.isatty():
         from rich.markdown import Markdown
 
         Console().print(Markdown(text))
     else:
         typer.echo(text)
+
+
+def _read_report(file: Path) -> Report:
+    from pydantic import ValidationError
+
+    from service.reports.model import Report
+
+    try:
+        return Report.model_validate_json(file.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, ValidationError) as error:
+        raise SettingsError(
+            f"--after: {file} is no report; write one with `why ask … --json > {file.name}`"
+        ) from error
 
 
 def _write_charts(report: Report, folder: Path) -> dict[int, str]:

@@ -9,7 +9,7 @@ from service.causes.component_ranking import (
     Symptom,
     rank_components,
 )
-from service.causes.metric_kinds import MetricKind
+from service.metrics.kinds import MetricKind
 from service.metrics.table import MetricTable
 from tests.service.causes.incidents import (
     BEFORE,

@@ -1,3 +1,0 @@
-from service.metrics.kinds import MetricKind, kind_of
-
-__all__ = ["MetricKind", "kind_of"]
