@@ -6,7 +6,8 @@ sentence may then say only what its citations show:
 
 - text in “quotation marks” stands in a cited quotation, title or annotation;
 - each number is a cited sample (rounded as written), or stands in a cited quotation with the same
-  unit, or is the minutes between two cited moments; each version stands in what is cited;
+  unit, or is the minutes between two cited moments, or how many times one cited value of a series
+  is another ("12-fold"); each version stands in what is cited;
 - each clock time and date is that of a cited sample, alert, change or document;
 - each service, region and customer that it names occurs in what it cites.
 
@@ -149,6 +150,7 @@ class Verifier:
 _QUOTED = re.compile(r"“([^”]*)”")
 _DATE = re.compile(r"\b\d{4}-\d\d-\d\d\b")
 _CLOCK = re.compile(r"\b\d{1,2}:\d\d\b")
+_FOLD = re.compile(r"(?<![\w.])(\d+(?:\.\d+)?)\s?(?:-?fold\b|×|times (?:as|the|higher|more)\b)")
 _VERSION = re.compile(r"\bv?\d+(?:\.\d+){2,}(?:[-+][\w.]+)?\b")
 _MINUTES = re.compile(r"\b(\d+) minutes?\b")
 
@@ -186,6 +188,10 @@ def unsupported(text: str, citations: Sequence[Citation], names: Sequence[str]) 
     rest = re.sub(r"`[^`]*`", " ", rest)
     for name in sorted({n for c in citations for n in _names_in(c)}, key=len, reverse=True):
         rest = rest.replace(name, " ")  # the 07 of gpu-eu-07 is no number
+    for times in _FOLD.findall(rest):
+        if not any(_is_ratio(times, one) for one in citations if isinstance(one, MetricCitation)):
+            return f"no two cited values of a series are {times} times apart"
+    rest = _FOLD.sub(" ", rest)
     for version in _VERSION.findall(rest):
         if version not in words:
             return f"{version} is not in what is cited"
@@ -200,6 +206,17 @@ def unsupported(text: str, citations: Sequence[Citation], names: Sequence[str]) 
         if number.text not in quoted and not number.matches(values):
             return f"{number.text} is not a value of what is cited"
     return None
+
+
+def _is_ratio(stated: str, citation: MetricCitation) -> bool:
+    """Whether a value of the series is so many times another one, rounded as written."""
+    tolerance = 0.5 * 10.0 ** -len(stated.partition(".")[2])
+    values = [sample.value for sample in citation.samples]
+    return any(
+        b != 0 and abs(a / b - float(stated)) <= tolerance * (1 + 1e-9)
+        for a in values
+        for b in values
+    )
 
 
 def _is_between(minutes: int, moments: Sequence[datetime]) -> bool:

@@ -123,6 +123,9 @@ def holds(text: str, *citations: Citation) -> bool:
             [CHANGED, METRIC],
         ),
         ("quota was deployed at 01:37.", [CHANGED]),
+        ("Connected clients of session-cache rose 9.5-fold, to 3,998.", [METRIC]),
+        ("Connected clients were 9.5 times as many.", [METRIC]),
+        ("The client was opened by Billing 2.9.0, rolled out with a Redis client.", [PASSAGE]),
     ],
 )
 def test_what_the_citations_show_is_kept(text: str, citations: list[Citation]) -> None:
@@ -145,6 +148,9 @@ def test_what_the_citations_show_is_kept(text: str, citations: list[Citation]) -
         ("AuthSlow fired on 2026-11-13.", [ALERTED]),
         ("quota was deployed 20 minutes before the worst.", [CHANGED, METRIC]),
         ("`redis_evicted_keys_total` rose.", [METRIC]),
+        ("Connected clients rose 12-fold.", [METRIC]),
+        ("Latency rose 3-fold.", [LATENCY]),
+        ("The client was opened by Billing 2.9.1.", [PASSAGE]),
         ("Three nodes (17 pods) were lost.", [METRIC]),
     ],
 )
