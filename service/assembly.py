@@ -258,17 +258,26 @@ async def open_knowledge(settings: Settings) -> AsyncIterator[Knowledge]:
         yield Knowledge(index, encoder, Retriever(index, encoder))
 
 
+@dataclass(frozen=True)
+class Parts:
+    """What is there to answer from; ``missing`` says in words what is not."""
+
+    retriever: Retriever | None
+    vocabulary: Vocabulary
+    metrics: MetricsSource | None
+    missing: tuple[str, ...]
+
+
 @asynccontextmanager
-async def open_engine(
+async def open_parts(
     settings: Settings, *, as_of: datetime, knowledge: Knowledge | None = None
-) -> AsyncIterator[Engine]:
-    """An engine on what is there: without an index or metrics it answers, and says so.
+) -> AsyncIterator[Parts]:
+    """Documents and metrics, as far as they are there.
 
     ``knowledge`` is opened, and closed again, where the caller has none open.
 
     Raises: SettingsError.
     """
-    zone = zone_of(settings)
     missing: list[str] = []
     async with AsyncExitStack() as stack:
         vocabulary = Vocabulary()
@@ -282,13 +291,31 @@ async def open_engine(
         metrics = metrics_of(settings)
         if metrics is not None:
             stack.push_async_callback(metrics.aclose)
+        yield Parts(knowledge.retriever if knowledge else None, vocabulary, metrics, tuple(missing))
+
+
+@asynccontextmanager
+async def open_engine(
+    settings: Settings, *, as_of: datetime, knowledge: Knowledge | None = None
+) -> AsyncIterator[Engine]:
+    """An engine on what is there: without an index or metrics it answers, and says so.
+
+    ``knowledge`` is opened, and closed again, where the caller has none open.
+
+    Raises: SettingsError.
+    """
+    zone = zone_of(settings)
+    async with AsyncExitStack() as stack:
+        parts = await stack.enter_async_context(
+            open_parts(settings, as_of=as_of, knowledge=knowledge)
+        )
         models = llm_of(settings)
         if models is not None:
             stack.push_async_callback(models.aclose)
         yield Engine(
-            retriever=knowledge.retriever if knowledge else None,
-            vocabulary=vocabulary,
-            metrics=metrics,
+            retriever=parts.retriever,
+            vocabulary=parts.vocabulary,
+            metrics=parts.metrics,
             writer=writer_of(settings, models),
             zone=zone,
             deadline=timedelta(seconds=settings.deadline),
@@ -296,5 +323,5 @@ async def open_engine(
             calls=settings.topology,
             models=models,
             catalogs=catalogs_of(settings),
-            missing=missing,
+            missing=parts.missing,
         )

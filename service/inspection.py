@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta, tzinfo
 from enum import StrEnum
 from typing import Literal, NamedTuple, TypeVar
@@ -18,7 +18,7 @@ from typing import Literal, NamedTuple, TypeVar
 from ingest.documents import EVERYONE, Chunk, Frozen, SourceKind, UtcTime
 from ingest.encoders.base import EncoderError
 from ingest.index import IndexFailure, Scope
-from service.assembly import catalogs_of, metrics_of, open_knowledge, vocabulary_of, zone_of
+from service.assembly import catalogs_of, open_parts, zone_of
 from service.fleet import (
     FLEET_METRICS,
     ComponentKind,
@@ -511,26 +511,14 @@ async def open_inspector(settings: Settings, *, as_of: datetime) -> AsyncIterato
     Raises: SettingsError.
     """
     zone = zone_of(settings)
-    missing: list[str] = []
-    async with AsyncExitStack() as stack:
-        vocabulary, retriever = Vocabulary(), None
-        try:
-            knowledge = await stack.enter_async_context(open_knowledge(settings))
-            scope = Scope(audience=settings.audience, as_of=as_of)
-            vocabulary = await vocabulary_of(knowledge.index, scope)
-            retriever = knowledge.retriever
-        except (IndexFailure, EncoderError) as error:
-            missing.append(f"the documents: {error}")
-        metrics = metrics_of(settings)
-        if metrics is not None:
-            stack.push_async_callback(metrics.aclose)
+    async with open_parts(settings, as_of=as_of) as parts:
         yield Inspector(
-            retriever=retriever,
-            vocabulary=vocabulary,
-            metrics=metrics,
+            retriever=parts.retriever,
+            vocabulary=parts.vocabulary,
+            metrics=parts.metrics,
             catalogs=catalogs_of(settings),
             zone=zone,
             deadline=timedelta(seconds=settings.deadline),
             audience=settings.audience,
-            missing=missing,
+            missing=parts.missing,
         )

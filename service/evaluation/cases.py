@@ -26,11 +26,10 @@ from pydantic import Field, ValidationError
 
 from ingest.documents import Frozen
 from service.causes.component_ranking import Incident, Symptom
-from service.evaluation.pairs import EvaluationError
+from service.evaluation.pairs import EvaluationError, read_lines
 from service.metrics.table import MetricTable
 
 CASES = "cases.jsonl"
-_SHOWN = 5
 
 
 class Case(Frozen):
@@ -71,26 +70,7 @@ def read_cases(folder: Path) -> list[Case]:
     Raises: EvaluationError, naming the lines that are wrong.
     """
     file = folder / CASES
-    try:
-        lines = file.read_text(encoding="utf-8-sig").split("\n")
-    except OSError as error:
-        raise EvaluationError(f"{file}: cannot read it ({error.strerror})") from error
-    except UnicodeDecodeError as error:
-        raise EvaluationError(f"{file}: not UTF-8 text; save it as UTF-8") from error
-    cases: list[Case] = []
-    wrong: list[str] = []
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        place = f"{file}:{number}"
-        found = _read_line(line, folder, place)
-        if isinstance(found, Case):
-            cases.append(found)
-        else:
-            wrong.append(f"{place}: {found}")
-    if wrong:
-        more = [f"and {len(wrong) - _SHOWN} more lines"] if len(wrong) > _SHOWN else []
-        raise EvaluationError("\n".join([*wrong[:_SHOWN], *more]))
+    cases = read_lines(file, lambda number, line: _read_line(line, folder, f"{file}:{number}"))
     if not cases:
         raise EvaluationError(f"{file}: no cases")
     return cases

@@ -8,17 +8,47 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
+from typing import TypeVar
 
 from ingest.documents import Frozen
 from service.settings import SettingsError
+
+T = TypeVar("T")
 
 _SHOWN = 5
 
 
 class EvaluationError(SettingsError):
     """The pairs or the corpora cannot be evaluated; the message says where and why."""
+
+
+def read_lines(file: Path, read: Callable[[int, str], T | str]) -> list[T]:
+    """What ``read`` makes of the lines that are not blank, by number from 1 and text.
+
+    A text is what is wrong with a line. Raises: EvaluationError, naming the lines that are wrong.
+    """
+    try:
+        lines = file.read_text(encoding="utf-8-sig").split("\n")
+    except OSError as error:
+        raise EvaluationError(f"{file}: cannot read it ({error.strerror})") from error
+    except UnicodeDecodeError as error:
+        raise EvaluationError(f"{file}: not UTF-8 text; save it as UTF-8") from error
+    found: list[T] = []
+    wrong: list[str] = []
+    for number, line in enumerate(lines, start=1):
+        if not line.strip():
+            continue
+        one = read(number, line)
+        if isinstance(one, str):
+            wrong.append(f"{file}:{number}: {one}")
+        else:
+            found.append(one)
+    if wrong:
+        more = [f"and {len(wrong) - _SHOWN} more lines"] if len(wrong) > _SHOWN else []
+        raise EvaluationError("\n".join([*wrong[:_SHOWN], *more]))
+    return found
 
 
 class Corpora:
@@ -63,25 +93,7 @@ class Pair(Frozen):
 
 def read_pairs(file: Path, corpora: Corpora) -> list[Pair]:
     """Every line of the file. Raises: EvaluationError, naming the lines that are wrong."""
-    try:
-        lines = file.read_text(encoding="utf-8-sig").split("\n")
-    except OSError as error:
-        raise EvaluationError(f"{file}: cannot read it ({error.strerror})") from error
-    except UnicodeDecodeError as error:
-        raise EvaluationError(f"{file}: not UTF-8 text; save it as UTF-8") from error
-    pairs: list[Pair] = []
-    wrong: list[str] = []
-    for number, line in enumerate(lines, start=1):
-        if not line.strip():
-            continue
-        found = _read_line(number, line, corpora)
-        if isinstance(found, Pair):
-            pairs.append(found)
-        else:
-            wrong.append(f"{file}:{number}: {found}")
-    if wrong:
-        more = [f"and {len(wrong) - _SHOWN} more lines"] if len(wrong) > _SHOWN else []
-        raise EvaluationError("\n".join([*wrong[:_SHOWN], *more]))
+    pairs = read_lines(file, lambda number, line: _read_line(number, line, corpora))
     if not pairs:
         raise EvaluationError(f'{file}: no pairs; write lines of {{"query": …, "gold": [path]}}')
     return pairs

@@ -11,7 +11,6 @@ import json
 import logging
 import sys
 from collections.abc import Callable
-from datetime import datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -21,11 +20,12 @@ from rich.console import Console
 from stamina.instrumentation import LoggingOnRetryHook, set_on_retry_hooks
 
 from ingest.documents import SourceKind
-from service.settings import Settings, SettingsError, load_settings
+from service.settings import SettingsError
 from service.surfaces.cli_dashboard import dashboard
 from service.surfaces.cli_fleet import fleet, run
 from service.surfaces.cli_llm import llm
 from service.surfaces.cli_promql import chart, promql
+from service.surfaces.options import AsOf, Config, Json, Since, Until, settings_at
 
 if TYPE_CHECKING:
     from ingest.sync_report import SyncReport
@@ -49,16 +49,6 @@ for command in (fleet, run, dashboard):
 
 _PROBLEMS_SHOWN = 20
 
-Config = Annotated[
-    Path | None,
-    typer.Option("--config", "-c", envvar="WHY_CONFIG", help="TOML file with settings."),
-]
-AsOf = Annotated[
-    str | None,
-    typer.Option("--as-of", help="Ask as of this moment (ISO 8601): nothing later is seen."),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
-
 
 def main() -> None:
     """Entry point: failures that a reader can repair become one line on stderr."""
@@ -77,15 +67,6 @@ def main() -> None:
         sys.exit(2)
 
 
-def _settings(config: Path | None, as_of: str | None = None) -> tuple[Settings, datetime]:
-    from service.assembly import moment_of
-
-    settings = load_settings(config)
-    if as_of is not None:
-        settings = settings.model_copy(update={"as_of": as_of})
-    return settings, moment_of(settings)
-
-
 @app.command()
 def ingest(
     config: Config = None,
@@ -100,7 +81,7 @@ def ingest(
     from service.assembly import encoder_of, sources_of, store_of
     from service.surfaces.progress import progress_bar
 
-    settings, _ = _settings(config)
+    settings, _ = settings_at(config)
     sources = sources_of(settings)
 
     async def run() -> SyncReport:
@@ -144,7 +125,7 @@ def search(
     from service.assembly import open_knowledge
     from service.retrieval import Passage
 
-    settings, moment = _settings(config, as_of)
+    settings, moment = settings_at(config, as_of)
 
     async def run() -> list[Passage]:
         async with open_knowledge(settings) as knowledge:
@@ -189,10 +170,8 @@ def ask(
         str, typer.Argument(help='For example "Why did checkout fail last night?"')
     ],
     config: Config = None,
-    since: Annotated[
-        str | None, typer.Option(help='Start of the window: a time, "2 hours ago", "last night".')
-    ] = None,
-    until: Annotated[str | None, typer.Option(help="End of the window. Default: now.")] = None,
+    since: Since = None,
+    until: Until = None,
     as_of: AsOf = None,
     charts: Annotated[
         Path | None, typer.Option(help="Write the charts as SVG into this folder.")
@@ -229,7 +208,7 @@ def ask(
             as_json=as_json,
         )
         return
-    settings, moment = _settings(config, as_of)
+    settings, moment = settings_at(config, as_of)
     before = _read_report(after) if after else None
 
     async def investigate() -> tuple[FollowUp, Report]:
@@ -307,7 +286,7 @@ def retrieval(
     from service.evaluation import evaluate_retrieval, render
     from service.surfaces.progress import progress_bar
 
-    settings, _ = _settings(config)
+    settings, _ = settings_at(config)
     with progress_bar() as on_progress:
         result = asyncio.run(
             evaluate_retrieval(
@@ -367,7 +346,7 @@ def reports(
         render_reports,
     )
 
-    settings, _ = _settings(config)
+    settings, _ = settings_at(config)
 
     async def run() -> ReportsEvaluation:
         models = llm_of(settings)
@@ -393,7 +372,7 @@ def backtest_command(config: Config = None, as_of: AsOf = None, as_json: Json = 
     from service.assembly import open_engine, open_knowledge
     from service.backtest import backtest
 
-    settings, moment = _settings(config, as_of)
+    settings, moment = settings_at(config, as_of)
 
     async def run() -> BacktestReport:
         async with (

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from service.settings import load_settings
-from service.surfaces.cli_fleet import AsOf, Config, Json, Since, Until
+from service.surfaces.options import AsOf, Config, Json, Since, Until, settings_at
 
 if TYPE_CHECKING:
     from service.dashboard_orders import DashboardOrder
@@ -29,13 +28,9 @@ def dashboard(
     as_json: Json = False,
 ) -> None:
     """Build a Grafana dashboard out of a report's evidence, or of the panels for a question."""
-    from service.assembly import moment_of
     from service.dashboard_orders import open_maker
 
-    settings = load_settings(config)
-    if as_of is not None:
-        settings = settings.model_copy(update={"as_of": as_of})
-    moment = moment_of(settings)
+    settings, moment = settings_at(config, as_of)
 
     async def make() -> DashboardOrder:
         async with open_maker(settings, as_of=moment) as maker:

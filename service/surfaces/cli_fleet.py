@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -12,27 +11,13 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from service.settings import load_settings
+from service.surfaces.options import AsOf, Config, Json, Since, Until, settings_at
 
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
     from service.inspection import FleetReport, RunReport, RunsReport
     from service.reports.model import Citation, Claim
-
-Config = Annotated[
-    Path | None,
-    typer.Option("--config", "-c", envvar="WHY_CONFIG", help="TOML file with settings."),
-]
-Since = Annotated[
-    str | None, typer.Option(help='Start of the window: a time, "2 hours ago", "last night".')
-]
-Until = Annotated[str | None, typer.Option(help="End of the window. Default: now.")]
-AsOf = Annotated[
-    str | None,
-    typer.Option("--as-of", help="Ask as of this moment (ISO 8601): nothing later is seen."),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 
 
 def fleet(
@@ -46,13 +31,9 @@ def fleet(
     as_json: Json = False,
 ) -> None:
     """Rank clusters and nodes by what speaks for maintenance, each reason cited."""
-    from service.assembly import moment_of
     from service.inspection import open_inspector
 
-    settings = load_settings(config)
-    if as_of is not None:
-        settings = settings.model_copy(update={"as_of": as_of})
-    moment = moment_of(settings)
+    settings, moment = settings_at(config, as_of)
 
     async def ask() -> FleetReport:
         async with open_inspector(settings, as_of=moment) as inspector:
@@ -76,13 +57,9 @@ def run(
     as_json: Json = False,
 ) -> None:
     """Say whether training runs are healthy: loss, gradient norm, throughput and their GPUs."""
-    from service.assembly import moment_of
     from service.inspection import open_inspector
 
-    settings = load_settings(config)
-    if as_of is not None:
-        settings = settings.model_copy(update={"as_of": as_of})
-    moment = moment_of(settings)
+    settings, moment = settings_at(config, as_of)
 
     async def ask() -> RunsReport:
         async with open_inspector(settings, as_of=moment) as inspector:

@@ -12,16 +12,12 @@ import typer
 from rich.console import Console
 
 from service.settings import load_settings
+from service.surfaces.options import AsOf, Config, Json, Since, Until, settings_at
 
 if TYPE_CHECKING:
     from service.evaluation.promql import PromqlEvaluation
     from service.queries.answer import QueryAnswer
 
-Config = Annotated[
-    Path | None,
-    typer.Option("--config", "-c", envvar="WHY_CONFIG", help="TOML file with settings."),
-]
-Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
 NoLlm = Annotated[bool, typer.Option("--no-llm", help="Ask no language model.")]
 
 
@@ -30,49 +26,24 @@ def chart(
         str, typer.Argument(help='For example "failed jobs by cluster since midnight".')
     ],
     config: Config = None,
-    since: Annotated[str | None, typer.Option(help="Start of the window, as in `why ask`.")] = None,
-    until: Annotated[str | None, typer.Option(help="End of the window. Default: now.")] = None,
-    as_of: Annotated[
-        str | None, typer.Option("--as-of", help="Ask as of this moment (ISO 8601).")
-    ] = None,
+    since: Since = None,
+    until: Until = None,
+    as_of: AsOf = None,
     svg: Annotated[Path | None, typer.Option(help="Write the chart as SVG to this file.")] = None,
     no_llm: NoLlm = False,
     as_json: Json = False,
 ) -> None:
     """Draw what a question asks for: the PromQL, where it comes from, and its chart."""
-    from ingest.encoders.base import EncoderError
-    from ingest.index import IndexFailure, Scope
-    from service.assembly import (
-        catalogs_of,
-        llm_of,
-        metrics_of,
-        moment_of,
-        open_knowledge,
-        vocabulary_of,
-        zone_of,
-    )
+    from ingest.index import Scope
+    from service.assembly import catalogs_of, llm_of, open_parts, zone_of
     from service.promql import chart_of
     from service.queries.drawing import as_markdown, draw_svg
-    from service.scope import Vocabulary
 
-    settings = load_settings(config)
-    if as_of is not None:
-        settings = settings.model_copy(update={"as_of": as_of})
-    now = moment_of(settings)
+    settings, now = settings_at(config, as_of)
 
     async def run() -> QueryAnswer:
         async with AsyncExitStack() as stack:
-            reader = Scope(audience=settings.audience, as_of=now)
-            vocabulary, retriever, missing = Vocabulary(), None, []
-            try:
-                knowledge = await stack.enter_async_context(open_knowledge(settings))
-                vocabulary = await vocabulary_of(knowledge.index, reader)
-                retriever = knowledge.retriever
-            except (IndexFailure, EncoderError) as error:
-                missing.append(f"the documents: {error}")
-            metrics = metrics_of(settings)
-            if metrics is not None:
-                stack.push_async_callback(metrics.aclose)
+            parts = await stack.enter_async_context(open_parts(settings, as_of=now))
             models = None if no_llm else llm_of(settings)
             if models is not None:
                 stack.push_async_callback(models.aclose)
@@ -82,14 +53,14 @@ def chart(
                 zone=zone_of(settings),
                 since=since,
                 until=until,
-                vocabulary=vocabulary,
-                retriever=retriever,
-                reader=reader,
-                metrics=metrics,
+                vocabulary=parts.vocabulary,
+                retriever=parts.retriever,
+                reader=Scope(audience=settings.audience, as_of=now),
+                metrics=parts.metrics,
                 catalogs=catalogs_of(settings),
                 model=models.small if models else None,
                 budget=models.budget(settings.llm_timeout) if models else None,
-                missing=missing,
+                missing=parts.missing,
             )
 
     answer = asyncio.run(run())
