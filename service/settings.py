@@ -147,6 +147,93 @@ class Settings(BaseSettings):
     """Who calls whom: pairs of caller and callee. What the metrics' labels say (service graphs,
     service meshes) is used besides."""
 
+    database_file: Path = Field(
+        default_factory=lambda: platformdirs.user_data_path("why") / "why.db"
+    )
+    """SQLite file with reports, feedback, jobs and added knowledge. Unused with a database_url."""
+    database_url: SecretStr | None = None
+    """A PostgreSQL to keep them in, for several servers: postgresql://user:password@host/name."""
+    public_url: str | None = None
+    """Where people open this service, e.g. https://why.example.com: for links to reports."""
+    host: str = "127.0.0.1"
+    """Address that `why serve` listens on."""
+    port: int = Field(default=8484, ge=0, le=65535)
+    """Port that `why serve` listens on; 0 takes a free one."""
+    open_access: bool = False
+    """Serve without API keys; only on a loopback address, with the audience of this file."""
+    requests_per_minute: int = Field(default=60, gt=0)
+    """Requests of one API key, where the key has no rate of its own."""
+    sync_minutes: float = Field(default=0.0, ge=0)
+    """How often `why serve` brings the index up to date; 0 for never by itself."""
+    job_workers: int = Field(default=2, gt=0)
+    """Jobs (questions from Slack and webhooks, briefings, syncs) that one server runs at a time."""
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    """Of what `why serve` writes to stderr, as JSON lines."""
+
+    grafana_webhook_secret: SecretStr | None = None
+    """The HMAC secret of Grafana's webhook contact point."""
+    webhook_reports: bool = False
+    """Whether a group of firing alerts that a webhook brings is asked about."""
+    webhook_reports_per_hour: int = Field(default=6, gt=0)
+    """Reports that webhooks may cause, at most."""
+
+    slack_bot_token: SecretStr | None = None
+    """Bot token (xoxb-…) of the Slack app; docs/slack.md has its manifest."""
+    slack_signing_secret: SecretStr | None = None
+    """Signing secret of the Slack app: for HTTP mode."""
+    slack_app_token: SecretStr | None = None
+    """App-level token (xapp-…): with it `why serve` uses Socket Mode."""
+    slack_api_url: str = "https://slack.com/api/"
+    """Where Slack's Web API is; another one for GovSlack."""
+    slack_audiences: dict[str, tuple[str, ...]] = {}
+    """Slack user id, or user group id, to the labels of what they may read besides everyone's."""
+    slack_services: dict[str, str] = {}
+    """Slack channel's name to the service that `/why` alone means there."""
+    slack_alert_channel: str | None = None
+    """Id of the channel that gets the reports that webhooks cause."""
+
+    briefing_schedule: str | None = None
+    """When `why serve` sends the morning briefing: a cron expression in ``timezone``."""
+    briefing_channel: str | None = None
+    """Id of the Slack channel that gets it."""
+    briefing_emails: tuple[str, ...] = ()
+    """Addresses that get it."""
+    briefing_audience: tuple[str, ...] = (EVERYONE,)
+    """Labels of what the sent briefing may contain."""
+    smtp_host: str | None = None
+    """The mail server that briefings are sent through."""
+    smtp_port: int = Field(default=587, ge=1, le=65535)
+    """Its port."""
+    smtp_security: Literal["starttls", "tls", "none"] = "starttls"
+    """How the connection to it is encrypted."""
+    smtp_user: str | None = None
+    """User name there."""
+    smtp_password: SecretStr | None = None
+    """Password there."""
+    smtp_from: str = "why@localhost"
+    """Sender of the mails."""
+
+    actions_dry_run: bool = True
+    """Approved actions are only written down, and nothing is created, until this is false."""
+    jira_url: str | None = None
+    """Jira, e.g. https://example.atlassian.net, for issues proposed from reports."""
+    jira_user: str | None = None
+    """E-mail address that belongs to ``jira_token`` (Jira Cloud); none for a Data Center token."""
+    jira_token: SecretStr | None = None
+    """API token for it."""
+    jira_project: str | None = None
+    """Key of the project that issues go into."""
+    jira_issue_type: str = "Task"
+    """Type of the issues."""
+    pagerduty_url: str = "https://api.pagerduty.com"
+    """Where PagerDuty's REST API is; another one for the EU."""
+    pagerduty_token: SecretStr | None = None
+    """API token of PagerDuty, for incidents and notes proposed from reports."""
+    pagerduty_from: str | None = None
+    """E-mail address of the PagerDuty user that they are made as."""
+    pagerduty_service: str | None = None
+    """Id of the PagerDuty service that incidents go to."""
+
     audience: tuple[str, ...] = (EVERYONE,)
     """Whose eyes the command line has: labels such as ``everyone`` or ``slack:sec-response``."""
     timezone: str = "UTC"
@@ -168,7 +255,7 @@ class Settings(BaseSettings):
         return env_settings, init_settings
 
 
-_PATHS = ("index_dir", "cache_dir", "metrics_file", "annotations_file")
+_PATHS = ("index_dir", "cache_dir", "database_file", "metrics_file", "annotations_file")
 
 
 def load_settings(config: Path | None = None) -> Settings:

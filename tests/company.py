@@ -17,7 +17,8 @@ CONFIG = DATA / "why.toml"
 
 def settings_in(folder: Path) -> Settings:
     """The sample company's settings with its index in ``folder``."""
-    return load_settings(CONFIG).model_copy(update={"index_dir": folder / "index"})
+    places = {"index_dir": folder / "index", "database_file": folder / "why.db"}
+    return load_settings(CONFIG).model_copy(update=places)
 
 
 def ingest(settings: Settings) -> SyncReport:
