@@ -32,7 +32,10 @@ _CHUNK_NAMESPACE = uuid.UUID("5b0f2f5c-6b1e-5f43-9f0a-8d9d0a3c7e11")
 def _to_utc(moment: datetime) -> datetime:
     if moment.tzinfo is None:
         raise ValueError("a time without a zone; write it with Z or an offset")
-    return moment.astimezone(UTC)
+    try:
+        return moment.astimezone(UTC)
+    except OverflowError:
+        raise ValueError("a time before year 1 or after year 9999") from None
 
 
 UtcTime = Annotated[datetime, AfterValidator(_to_utc)]

@@ -68,6 +68,11 @@ def redact_document(document: Document, *, emails: bool = False) -> tuple[Docume
     return Document(**changed), counts
 
 
+def redact_text(text: str, *, emails: bool = False) -> str:
+    """The text without its secrets, as ``redact_document`` does it."""
+    return _redact(text, rules_for(text, emails=emails), Counter(), {})
+
+
 def _redact(text: str, rules: Sequence[Rule], counts: Counter[str], known: dict[str, str]) -> str:
     """``text`` without secrets; ``known`` collects those worth looking for elsewhere."""
     findings = _findings(text, rules)

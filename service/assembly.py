@@ -6,7 +6,7 @@ that a command pays only for what it uses.
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
@@ -21,6 +21,7 @@ from service.llm.base import Prices
 from service.llm.models import Models
 from service.metrics.catalog import CatalogCache
 from service.metrics.source import MetricsSource
+from service.metrics.usage import UsageCache
 from service.reports.draft import ReportWriter
 from service.retrieval import Retriever
 from service.scope import Vocabulary
@@ -241,6 +242,15 @@ class Knowledge:
     retriever: Retriever
 
 
+def ensure_made_with(encoder: Encoder, index: Index) -> None:
+    """Raises: EncoderError, where the index was built with another encoder."""
+    if encoder.name != index.spec.dense_model:
+        raise EncoderError(
+            f"the index was built with {index.spec.dense_model}, the settings ask for "
+            f"{encoder.name}: run `why ingest`, or set WHY_EMBEDDING_MODEL back"
+        )
+
+
 @asynccontextmanager
 async def open_knowledge(settings: Settings) -> AsyncIterator[Knowledge]:
     """The current generation, for reading. Raises: IndexFailure, EncoderError."""
@@ -250,11 +260,7 @@ async def open_knowledge(settings: Settings) -> AsyncIterator[Knowledge]:
         index = await store.open_current()
         stack.push_async_callback(index.aclose)
         encoder = encoder_of(settings)
-        if encoder.name != index.spec.dense_model:
-            raise EncoderError(
-                f"the index was built with {index.spec.dense_model}, the settings ask for "
-                f"{encoder.name}: run `why ingest`, or set WHY_EMBEDDING_MODEL back"
-            )
+        ensure_made_with(encoder, index)
         yield Knowledge(index, encoder, Retriever(index, encoder))
 
 
@@ -304,7 +310,7 @@ async def open_engine(
 
     Raises: SettingsError.
     """
-    zone = zone_of(settings)
+    zone_of(settings)
     async with AsyncExitStack() as stack:
         parts = await stack.enter_async_context(
             open_parts(settings, as_of=as_of, knowledge=knowledge)
@@ -312,16 +318,31 @@ async def open_engine(
         models = llm_of(settings)
         if models is not None:
             stack.push_async_callback(models.aclose)
-        yield Engine(
-            retriever=parts.retriever,
-            vocabulary=parts.vocabulary,
-            metrics=parts.metrics,
-            writer=writer_of(settings, models),
-            zone=zone,
-            deadline=timedelta(seconds=settings.deadline),
-            writing=timedelta(seconds=settings.llm_timeout + _AROUND_A_MODEL),
-            calls=settings.topology,
-            models=models,
-            catalogs=catalogs_of(settings),
-            missing=parts.missing,
-        )
+        yield engine_on(settings, parts, models=models, catalogs=catalogs_of(settings))
+
+
+def engine_on(
+    settings: Settings,
+    parts: Parts,
+    *,
+    models: Models | None,
+    catalogs: CatalogCache,
+    usages: UsageCache | None = None,
+    trust: Mapping[str, float] | None = None,
+) -> Engine:
+    """The engine that answers from these parts. Raises: SettingsError for a wrong zone."""
+    return Engine(
+        retriever=parts.retriever,
+        vocabulary=parts.vocabulary,
+        metrics=parts.metrics,
+        writer=writer_of(settings, models),
+        zone=zone_of(settings),
+        deadline=timedelta(seconds=settings.deadline),
+        writing=timedelta(seconds=settings.llm_timeout + _AROUND_A_MODEL),
+        calls=settings.topology,
+        models=models,
+        catalogs=catalogs,
+        usages=usages,
+        trust=trust,
+        missing=parts.missing,
+    )

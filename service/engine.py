@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta, tzinfo
 from typing import TypeVar
@@ -36,11 +36,22 @@ from service.causes.disturbances import (
 from service.causes.knowledge import KnownCause, known_causes
 from service.causes.ranking import RankedCause, RankingPolicy, rank_causes, rank_from_knowledge
 from service.causes.topology import Calls
+from service.events import (
+    Candidate,
+    CausesRanked,
+    Event,
+    FoundPassage,
+    OnEvent,
+    PassagesFound,
+    ScopeRead,
+    SeenSignal,
+    SignalsSeen,
+)
 from service.intent import Intent, intent_by_rule, intent_of
 from service.llm.models import Models
 from service.metrics.alert_rules import rule_query
 from service.metrics.catalog import Catalog, CatalogCache, Served
-from service.metrics.labels import component_of
+from service.metrics.labels import component_of, region_of
 from service.metrics.links import at_time
 from service.metrics.observe import (
     Observation,
@@ -82,6 +93,8 @@ T = TypeVar("T")
 
 _ROUTING_SECONDS = 5.0
 """That a model may think about what a question wants."""
+_TOLD = 20
+"""Signals, alerts and changes that whoever watches is told while the report is made."""
 
 
 class EnginePolicy(Frozen):
@@ -119,13 +132,16 @@ class Engine:
         calls: Calls = (),
         models: Models | None = None,
         catalogs: CatalogCache | None = None,
+        usages: UsageCache | None = None,
+        trust: Mapping[str, float] | None = None,
         missing: Sequence[str] = (),
     ) -> None:
         """``writing``: how long the writer may take, beside the deadline of everything else;
         ``calls``: pairs of caller and callee, where somebody knows them; ``models``: for what a
-        question wants where no rule says; ``catalogs``: where to
-        keep what the metrics have, else in memory; ``missing``: what the caller already knows to
-        be absent, in words."""
+        question wants where no rule says; ``catalogs`` and ``usages``: where to keep what the
+        metrics have and what the documents use of it, else for this engine alone; ``trust``:
+        weights of documents that feedback made lighter, by id; ``missing``: what the caller
+        already knows to be absent, in words."""
         self._retriever = retriever
         self._vocabulary = vocabulary
         self._metrics = metrics
@@ -137,7 +153,8 @@ class Engine:
         self._calls = calls
         self._models = models
         self._catalogs = catalogs or CatalogCache()
-        self._usages = UsageCache()
+        self._usages = usages or UsageCache()
+        self._trust = trust or {}
         self._missing = tuple(missing)
 
     @property
@@ -172,10 +189,12 @@ class Engine:
         audience: tuple[str, ...] = (EVERYONE,),
         excluded: tuple[str, ...] = (),
         intent: Intent | None = None,
+        on_event: OnEvent | None = None,
     ) -> Report:
         """The report on a question asked at ``now``, without the ``excluded`` documents.
 
-        ``intent``: what the question wants, where the caller knows.
+        ``intent``: what the question wants, where the caller knows; ``on_event`` is told what is
+        looked at on the way.
 
         Raises: ScopeError, where the time in the question cannot be read.
         """
@@ -189,7 +208,7 @@ class Engine:
         )
         reader = Scope(audience=audience, as_of=scope.as_of, excluded_documents=excluded)
         report = await _Investigation(
-            question, scope, reader, engine=self, policy=self._policy
+            question, scope, reader, engine=self, policy=self._policy, on_event=on_event
         ).report()
         return report.model_copy(
             update={"intent": intent or intent_by_rule(question) or Intent.WHY}
@@ -207,7 +226,9 @@ class _Investigation:
         *,
         engine: Engine,
         policy: EnginePolicy,
+        on_event: OnEvent | None,
     ) -> None:
+        self._on_event = on_event
         self._question = question
         self._scope = scope
         self._reader = reader
@@ -219,6 +240,7 @@ class _Investigation:
         self._end = time.monotonic() + engine._deadline.total_seconds()
 
     async def report(self) -> Report:
+        self._tell(ScopeRead(scope=self._scope))
         with self._phase("retrieval"):
             passages = await self._search(self._question, limit=self._policy.passages)
             panels = await self._search(
@@ -227,8 +249,10 @@ class _Investigation:
             rules = await self._search(
                 self._question, limit=self._policy.rules, kinds=(SourceKind.ALERTS,)
             )
+        self._tell(_found(passages))
         with self._phase("metrics"):
             observation = await self._observe(panels, rules)
+        self._tell(_seen(observation))
         with self._phase("causes"):
             disturbances = find_disturbances(observation, policy=self._policy.disturbances)
             disturbance = asked_about(disturbances, self._scope, policy=self._policy.disturbances)
@@ -237,6 +261,7 @@ class _Investigation:
             findings = await self._findings(
                 observation, disturbance, disturbances, ranked, [*passages, *extra]
             )
+        self._tell(_candidates(ranked))
         with self._phase("writing"):
             draft = await self._write(findings)
         with self._phase("verification"):
@@ -397,7 +422,7 @@ class _Investigation:
                 for found in (incidents, runbooks)
             )
         found = [*incidents, *runbooks]
-        return known_causes(found, self._vocabulary.services), found
+        return known_causes(found, self._vocabulary.services, self._engine._trust), found
 
     def _rank(
         self,
@@ -663,6 +688,10 @@ class _Investigation:
             claims=claims,
         )
 
+    def _tell(self, event: Event) -> None:
+        if self._on_event is not None:
+            self._on_event(event)
+
     # -- time ----------------------------------------------------------------------------------
 
     @contextmanager
@@ -685,6 +714,55 @@ class _Investigation:
         except (IndexFailure, EncoderError, MetricsError) as error:
             self._missing.append(f"{what}: {error}")
         return None
+
+
+def _found(passages: Sequence[Passage]) -> PassagesFound:
+    return PassagesFound(
+        passages=tuple(
+            FoundPassage(
+                document_id=passage.chunk.document_id,
+                kind=passage.chunk.kind,
+                title=passage.chunk.title,
+                url=passage.chunk.url,
+                score=passage.score,
+            )
+            for passage in passages
+        )
+    )
+
+
+def _seen(observation: Observation) -> SignalsSeen:
+    strongest = sorted(observation.signals, key=lambda signal: -abs(signal.strength))
+    return SignalsSeen(
+        reached=observation.reached,
+        signals=tuple(
+            SeenSignal(
+                title=name_of(signal),
+                component=component_of(signal.labels),
+                region=region_of(signal.labels),
+                started=signal.onset,
+                strength=signal.strength,
+                url=signal.url,
+            )
+            for signal in strongest[:_TOLD]
+        ),
+        alerts=observation.alerts[:_TOLD],
+        changes=observation.changes[:_TOLD],
+    )
+
+
+def _candidates(ranked: Sequence[RankedCause]) -> CausesRanked:
+    return CausesRanked(
+        causes=tuple(
+            Candidate(
+                component=cause.component,
+                region=cause.region,
+                score=cause.score,
+                confidence=cause.confidence,
+            )
+            for cause in ranked
+        )
+    )
 
 
 def _is_for(chunk: Chunk, alerts: Sequence[str]) -> bool:

@@ -18,7 +18,7 @@ from typing import Literal, NamedTuple, TypeVar
 from ingest.documents import EVERYONE, Chunk, Frozen, SourceKind, UtcTime
 from ingest.encoders.base import EncoderError
 from ingest.index import IndexFailure, Scope
-from service.assembly import catalogs_of, open_parts, zone_of
+from service.assembly import Parts, catalogs_of, open_parts, zone_of
 from service.fleet import (
     FLEET_METRICS,
     ComponentKind,
@@ -510,15 +510,23 @@ async def open_inspector(settings: Settings, *, as_of: datetime) -> AsyncIterato
 
     Raises: SettingsError.
     """
-    zone = zone_of(settings)
+    zone_of(settings)
     async with open_parts(settings, as_of=as_of) as parts:
-        yield Inspector(
-            retriever=parts.retriever,
-            vocabulary=parts.vocabulary,
-            metrics=parts.metrics,
-            catalogs=catalogs_of(settings),
-            zone=zone,
-            deadline=timedelta(seconds=settings.deadline),
-            audience=settings.audience,
-            missing=parts.missing,
-        )
+        catalogs = catalogs_of(settings)
+        yield inspector_on(settings, parts, catalogs=catalogs, audience=settings.audience)
+
+
+def inspector_on(
+    settings: Settings, parts: Parts, *, catalogs: CatalogCache, audience: tuple[str, ...]
+) -> Inspector:
+    """The inspector that answers from these parts. Raises: SettingsError for a wrong zone."""
+    return Inspector(
+        retriever=parts.retriever,
+        vocabulary=parts.vocabulary,
+        metrics=parts.metrics,
+        catalogs=catalogs,
+        zone=zone_of(settings),
+        deadline=timedelta(seconds=settings.deadline),
+        audience=audience,
+        missing=parts.missing,
+    )

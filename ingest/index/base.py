@@ -92,11 +92,13 @@ class StoredDocument(Frozen):
 class Scope(Frozen):
     """What a reader may see: applied inside every index query, never after it.
 
-    ``as_of`` hides every chunk written later (chunks without a time stay visible).
+    ``as_of`` hides every chunk written later (chunks without a time stay visible);
+    ``written_since`` asks only for chunks written at or after that moment.
     """
 
     audience: tuple[str, ...] = (EVERYONE,)
     as_of: datetime | None = None
+    written_since: datetime | None = None
     kinds: tuple[SourceKind, ...] = ()
     services: tuple[str, ...] = ()
     excluded_documents: tuple[str, ...] = ()
@@ -162,6 +164,11 @@ class Hit(Frozen):
 
 class Index(Protocol):
     """One generation."""
+
+    @property
+    def name(self) -> str:
+        """Of the generation: no other one has it, ever."""
+        ...
 
     @property
     def spec(self) -> IndexSpec: ...

@@ -238,6 +238,9 @@ def _filter(conditions: schema.Conditions, ids: Iterable[str] | None = None) -> 
     if conditions.visible_by is not None:
         until = edge.RangeFloat(lte=float(conditions.visible_by))
         must.append(edge.FieldCondition(schema.VISIBLE_FROM, range=until))
+    if conditions.written_since is not None:
+        since = edge.RangeFloat(gte=float(conditions.written_since))
+        must.append(edge.FieldCondition(schema.VISIBLE_FROM, range=since))
     if ids is not None:
         must.append(edge.HasIdCondition(set(ids)))
     must_not: list[Any] = [

@@ -88,12 +88,13 @@ def from_payload(payload: Mapping[str, Any] | None) -> Chunk:
 class Conditions:
     """A filter: every field of ``any_of`` has one of its values, none of ``none_of`` has.
 
-    ``visible_by`` is in microseconds since 1970 (UTC).
+    ``visible_by`` and ``written_since`` are in microseconds since 1970 (UTC).
     """
 
     any_of: tuple[tuple[str, tuple[str, ...]], ...] = ()
     none_of: tuple[tuple[str, tuple[str, ...]], ...] = ()
     visible_by: int | None = None
+    written_since: int | None = None
 
 
 def visible_to(scope: Scope) -> Conditions:
@@ -123,6 +124,7 @@ def within(scope: Scope, document_ids: Iterable[str] | None = None) -> Condition
         any_of=tuple(any_of),
         none_of=(("document_id", excluded),) if excluded else (),
         visible_by=visible.visible_by,
+        written_since=None if scope.written_since is None else _microseconds(scope.written_since),
     )
 
 

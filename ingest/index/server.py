@@ -250,6 +250,9 @@ def _filter(conditions: schema.Conditions) -> models.Filter:
     if conditions.visible_by is not None:
         until = models.Range(lte=float(conditions.visible_by))
         must.append(models.FieldCondition(key=schema.VISIBLE_FROM, range=until))
+    if conditions.written_since is not None:
+        since = models.Range(gte=float(conditions.written_since))
+        must.append(models.FieldCondition(key=schema.VISIBLE_FROM, range=since))
     must_not: list[Any] = [
         models.FieldCondition(key=field, match=models.MatchAny(any=list(values)))
         for field, values in conditions.none_of

@@ -14,7 +14,7 @@ from ingest.sources.incidents_cause import stated_cause
 from ingest.sources.incidents_header import stated_lines
 from ingest.sources.incidents_symptom import stated_symptom
 from ingest.sources.pages import PAGE_SUFFIXES, Page, read_page
-from ingest.sources.place import Place
+from ingest.sources.place import Origin, Place
 from ingest.sources.timeline import (
     dates_in,
     end_of_day,
@@ -57,36 +57,38 @@ class IncidentSource(Place):
                         path=page.path, reason="a report without text", level=ProblemLevel.NOTICE
                     )
             else:
-                yield from self._report(page)
+                yield from read_report(page, self)
 
-    def _report(self, page: Page) -> Iterator[Document | Problem]:
-        data = {**stated_lines(page.sections), **page.metadata}
-        facts, written_at = _facts(page, data)
-        if written_at is None:
-            if _NOT_A_REPORT.match(page.stem):
-                return
-            yield Problem(
-                path=page.path,
-                reason="no date found in its front matter, title or timeline; it is shown for "
-                "any moment, even before it happened: add `published: <time>`",
-                level=ProblemLevel.NOTICE,
-            )
-        yield from _unreadable_times(page)
-        yield Document(
-            id=self.document_id(page.path),
-            source=self.name,
-            kind=self.kind,
-            title=_title(page, facts.incident_id),
-            url=self.url(page.locator),
-            origin=page.path,
-            sections=(*_stated_section(page, facts), *page.sections),
-            written_at=written_at,
-            services=words(data, "services", "service"),
-            regions=words(page.metadata, "regions", "region"),
-            customers=words(page.metadata, "customers", "customer"),
-            audience=words(page.metadata, "audience") or self.audience,
-            facts=facts,
+
+def read_report(page: Page, origin: Origin) -> Iterator[Document | Problem]:
+    """The report on a page that has text, and a Problem for each fact that can't be read."""
+    data = {**stated_lines(page.sections), **page.metadata}
+    facts, written_at = _facts(page, data)
+    if written_at is None:
+        if _NOT_A_REPORT.match(page.stem):
+            return
+        yield Problem(
+            path=page.path,
+            reason="no date found in its front matter, title or timeline; it is shown for "
+            "any moment, even before it happened: add `published: <time>`",
+            level=ProblemLevel.NOTICE,
         )
+    yield from _unreadable_times(page)
+    yield Document(
+        id=origin.document_id(page.path),
+        source=origin.name,
+        kind=SourceKind.INCIDENTS,
+        title=_title(page, facts.incident_id),
+        url=origin.url(page.locator),
+        origin=page.path,
+        sections=(*_stated_section(page, facts), *page.sections),
+        written_at=written_at,
+        services=words(data, "services", "service"),
+        regions=words(page.metadata, "regions", "region"),
+        customers=words(page.metadata, "customers", "customer"),
+        audience=words(page.metadata, "audience") or origin.audience,
+        facts=facts,
+    )
 
 
 def _title(page: Page, identifier: str | None) -> str:

@@ -16,7 +16,7 @@ from ingest.sources.outline import (
     sections_under,
 )
 from ingest.sources.pages import PAGE_SUFFIXES, Page, read_page
-from ingest.sources.place import Place
+from ingest.sources.place import Origin, Place
 
 _CAUSES = re.compile(r"\bcauses?\b|\breasons?\b|why (it|this|does)", re.IGNORECASE)
 _DIAGNOSIS = re.compile(
@@ -44,32 +44,34 @@ class RunbookSource(Place):
             if isinstance(page, Problem):
                 yield page
             elif page.sections:
-                yield self._document(page)
+                yield read_runbook(page, self)
             elif page.stem not in _SECTION_INDEXES:  # Hugo's name a section and hold no text
                 yield Problem(
                     path=page.path, reason="a page without text", level=ProblemLevel.NOTICE
                 )
 
-    def _document(self, page: Page) -> Document:
-        return Document(
-            id=self.document_id(page.path),
-            source=self.name,
-            kind=self.kind,
-            title=page.title,
-            url=self.url(page.locator),
-            origin=page.path,
-            sections=page.sections,
-            written_at=moment(page.metadata, "updated", "lastmod", "date"),
-            services=words(page.metadata, "services", "service"),
-            regions=words(page.metadata, "regions", "region"),
-            customers=words(page.metadata, "customers", "customer"),
-            audience=words(page.metadata, "audience") or self.audience,
-            facts=RunbookFacts(
-                alerts=_alerts(page),
-                causes=tuple(_causes(page.sections)),
-                next_check=_next_check(page.sections),
-            ),
-        )
+
+def read_runbook(page: Page, origin: Origin) -> Document:
+    """The runbook on a page that has text."""
+    return Document(
+        id=origin.document_id(page.path),
+        source=origin.name,
+        kind=SourceKind.RUNBOOKS,
+        title=page.title,
+        url=origin.url(page.locator),
+        origin=page.path,
+        sections=page.sections,
+        written_at=moment(page.metadata, "updated", "lastmod", "date"),
+        services=words(page.metadata, "services", "service"),
+        regions=words(page.metadata, "regions", "region"),
+        customers=words(page.metadata, "customers", "customer"),
+        audience=words(page.metadata, "audience") or origin.audience,
+        facts=RunbookFacts(
+            alerts=_alerts(page),
+            causes=tuple(_causes(page.sections)),
+            next_check=_next_check(page.sections),
+        ),
+    )
 
 
 def _alerts(page: Page) -> tuple[str, ...]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, time, timedelta
 
 from ingest.documents import Frozen, IncidentFacts, RunbookFacts, UtcTime
@@ -31,6 +31,8 @@ class KnownCause(Frozen):
     """When it began; noon of its day where the report names no more than that."""
     rank: int
     """Of its document in the search, from 1."""
+    trust: float = 1.0
+    """What people's feedback left of its document's weight, 0..1."""
 
     @property
     def is_about_a_release(self) -> bool:
@@ -94,8 +96,16 @@ def _began(facts: IncidentFacts) -> datetime | None:
     return facts.started
 
 
-def known_causes(passages: Sequence[Passage], services: Sequence[str]) -> list[KnownCause]:
-    """The causes stated by the documents of these passages, once each, by rank."""
+def known_causes(
+    passages: Sequence[Passage],
+    services: Sequence[str],
+    trust: Mapping[str, float] | None = None,
+) -> list[KnownCause]:
+    """The causes stated by the documents of these passages, once each, by rank.
+
+    ``trust``: weights of documents that are not 1.
+    """
+    trust = trust or {}
     found: dict[tuple[str, str], KnownCause] = {}
     for passage in sorted(passages, key=lambda p: p.rank):
         chunk, facts = passage.chunk, passage.chunk.facts
@@ -126,6 +136,7 @@ def known_causes(passages: Sequence[Passage], services: Sequence[str]) -> list[K
                     alerts=alerts,
                     happened=happened,
                     rank=passage.rank,
+                    trust=trust.get(chunk.document_id, 1.0),
                 ),
             )
     return list(found.values())

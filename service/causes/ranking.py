@@ -300,7 +300,8 @@ def rank_from_knowledge(
             relevance *= recurrence(cause.happened, scope.as_of, policy.recurrence)
         else:
             relevance *= policy.runbook
-        best.setdefault(component, []).append((0.5 * relevance + 0.5 * same_time, cause))
+        support = cause.trust * (0.5 * relevance + 0.5 * same_time)
+        best.setdefault(component, []).append((support, cause))
     ranked = []
     for component, found in best.items():
         found.sort(key=lambda item: (-item[0], item[1].rank))
@@ -396,7 +397,7 @@ def _relevance(
         role = policy.analogy
     else:
         return 0.0  # to be named as the victim is not to be blamed
-    return kind * role * _by_rank(cause, policy)
+    return kind * role * _by_rank(cause, policy) * cause.trust
 
 
 def _only_suffers(

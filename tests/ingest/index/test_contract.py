@@ -177,6 +177,20 @@ def test_nothing_written_later_is_seen(play: Play) -> None:
     play(scene)
 
 
+def test_what_was_written_since_can_be_asked_for(play: Play) -> None:
+    async def scene(store: IndexStore) -> None:
+        index = await writing(
+            store,
+            chunk("runbooks/undated"),
+            chunk("runbooks/early", written_at=day(1)),
+            chunk("runbooks/late", written_at=day(9)),
+        )
+        assert await visible(index, Scope(written_since=day(9))) == {"runbooks/late"}
+        assert await visible(index, Scope(written_since=day(1), as_of=day(8))) == {"runbooks/early"}
+
+    play(scene)
+
+
 def test_kinds_services_and_excluded_documents_narrow_the_search(play: Play) -> None:
     async def scene(store: IndexStore) -> None:
         index = await writing(

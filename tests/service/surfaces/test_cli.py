@@ -32,6 +32,7 @@ def why(
     }
     if index is not None:
         environment["WHY_INDEX_DIR"] = str(index)
+        environment["WHY_DATABASE_FILE"] = str(index.with_name("why.db"))
     return subprocess.run(
         [*prefix, str(WHY), *map(str, arguments)],
         capture_output=True,
@@ -50,7 +51,7 @@ def small_company(folder: Path) -> Path:
     (pages / "cert.md").write_text("# Certificate expired\n\nRenew the certificate.\n")
     config = folder / "why.toml"
     config.write_text(
-        'index_dir = "index"\nas_of = "2026-11-12T07:30:00Z"\n'
+        'index_dir = "index"\ndatabase_file = "why.db"\nas_of = "2026-11-12T07:30:00Z"\n'
         '[[sources]]\nkind = "runbooks"\npath = "pages"\n'
     )
     return config
