@@ -25,16 +25,16 @@ from numpy.typing import NDArray
 
 from ingest.index import Scope
 from service.assembly import encoder_of
-from service.evaluation.promql import (
+from service.evaluation.panels import (
     ANY_TIME,
     Panel,
-    answer_of,
     last_day,
     names_of,
     open_panels,
     plain,
     read_panels,
 )
+from service.evaluation.promql import answer_of
 from service.promql import QueryPolicy, gathered, metric_words, step_of
 from service.queries.ranking import FIGURES, RankingWeights, figures_of, rarity_of
 from service.queries.words import wish_of

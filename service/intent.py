@@ -59,7 +59,8 @@ _RULES = tuple(
         (
             Intent.WHAT_HAPPENED,
             r"\bwhat(?:'s| has| did)? happen\w*|\btimeline\b|\bsince when\b|\bwhen (?:did|was)\b|"
-            r"\bin what order\b|\bsumm?ary\b|\bsummari[sz]e\b",
+            r"\b(?:is|are|was|were|has|have) (?:it|they|that|this) (?:all )?(?:over|back|fixed|"
+            r"recovered|resolved|still)\b|\bin what order\b|\bsumm?ary\b|\bsummari[sz]e\b",
         ),
     )
 )

@@ -14,6 +14,8 @@ from ingest.documents import Frozen, UtcTime
 from service.metrics.source import Window
 
 DEFAULT_SPAN = timedelta(hours=24)
+_FIRST_YEAR = 1971
+"""Before it nothing was measured; and baselines before a window must be in the calendar, too."""
 _SEPARATORS = re.compile(r"[-_\s]+")
 
 
@@ -54,7 +56,10 @@ def scope_of(
     Raises: ScopeError.
     """
     local_now = now.astimezone(zone)
-    window, reason = _window(question, local_now, since, until)
+    try:
+        window, reason = _window(question, local_now, since, until)
+    except OverflowError:
+        raise ScopeError("that time is further away than a calendar reaches") from None
     if window.end > now:
         window = Window(start=window.start, end=now)
     return QuestionScope(
@@ -110,6 +115,8 @@ def _checked(start: datetime, end: datetime) -> Window:
         raise ScopeError(
             f"the window ends ({end:%Y-%m-%d %H:%M %Z}) before it starts ({start:%Y-%m-%d %H:%M})"
         )
+    if start.year < _FIRST_YEAR:
+        raise ScopeError(f"the window starts in the year {start.year}: there were no metrics then")
     return Window(start=start, end=end)
 
 

@@ -14,39 +14,32 @@ also run, over the last day: equal are the same labels with the same values.
 
 from __future__ import annotations
 
-import json
-import re
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
-from datetime import datetime, timedelta
+import random
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
 from pathlib import Path
-from tempfile import TemporaryDirectory
 from time import perf_counter
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BaseModel, ConfigDict, ValidationError
 from rich.console import Group, RenderableType
 from rich.table import Table
 from rich.text import Text
 
-from ingest.chunking import ChunkingPolicy
-from ingest.documents import Frozen, SourceKind, TemplateVariable
+from ingest.documents import Frozen
 from ingest.encoders.base import Encoder
-from ingest.index import Index, Scope, open_store
-from ingest.sources import open_source
-from ingest.sync import sync
+from ingest.index import Scope
 from ingest.sync_report import Progress
 from service.assembly import encoder_of
-from service.evaluation.pairs import EvaluationError
+from service.evaluation.panels import Panel, last_day, names_of, open_panels, plain, read_panels
 from service.evaluation.statistics import CONFIDENCE, RESAMPLES, Bootstrap, Difference, Estimate
 from service.llm.models import Models
 from service.metrics.catalog import Catalog, fetch_catalog
-from service.metrics.panels import resolve
-from service.metrics.source import MetricsError, MetricsSource, Series, Window
+from service.metrics.source import MetricsError, MetricsSource, Series
 from service.promql import QueryPolicy, find_query, step_of
-from service.queries.candidates import written_candidates
+from service.queries.answer import QueryAnswer
+from service.queries.candidates import Origin, written_candidates
 from service.queries.expressions import Grouping, grouping_in, metrics_of, parse
 from service.retrieval import RetrievalPolicy, Retriever
 from service.scope import QuestionScope
@@ -61,43 +54,7 @@ NEAREST = {
     "nearest panel, both": RetrievalPolicy(),
 }
 MEASURES = ("metrics", "grouping", "both", "answered")
-_SOURCE = "panels"
-_SHOWN = 5
 _TOLERANCE = 1e-6
-_VARIABLE = re.compile(r"\$\{?(\w+)|\[\[(\w+)")
-
-
-class PanelLine(BaseModel):
-    """One query of a panel, a line of the file; other fields are not read."""
-
-    model_config = ConfigDict(frozen=True, extra="ignore")
-
-    dashboard: str
-    panel: str
-    promql: str
-    description: str | None = None
-    legend: str | None = None
-    unit: str | None = None
-    source: str = ""
-    uid: str = ""
-
-
-class Panel(Frozen):
-    """A panel with all of its queries. ``document_id``: in the scratch index. ``place``: what
-    tells its dashboard from others."""
-
-    document_id: str
-    place: str
-    dashboard: str
-    title: str
-    description: str | None
-    unit: str | None
-    queries: tuple[str, ...]
-    legends: tuple[str | None, ...]
-
-    def question(self, *, name_dashboard: bool) -> str:
-        place = f"{self.dashboard}: " if name_dashboard else ""
-        return place + " ".join(filter(None, (self.title, self.description)))
 
 
 class Answer(Frozen):
@@ -121,16 +78,39 @@ class SystemResult(Frozen):
     equal: Estimate | None
 
 
+class ModelUse(Frozen):
+    """What the language model did for the questions, and what it took.
+
+    ``changed``: answers that are another query than without it; ``written``: those that it wrote
+    itself; ``refused``: queries of its own that the checks did not let through; ``failed``:
+    questions that it gave no usable answer to. ``seconds``: of its calls.
+    """
+
+    model: str
+    asked: int
+    changed: int
+    written: int
+    refused: int
+    failed: int
+    prompt_tokens: int
+    completion_tokens: int
+    seconds: float
+
+
 class PromqlEvaluation(Frozen):
-    """The result of ``evaluate_promql``. ``runnable``: share of panels with a query that gives
-    samples here; None without metrics. ``advantages``: of the product over each baseline, on
-    panels, for metrics and grouping together."""
+    """The result of ``evaluate_promql``. ``panels`` were asked for, of ``panels_given``.
+    ``runnable``: share of them with a query that gives samples here; None without metrics.
+    ``advantages``: of the product over each baseline, on panels, for metrics and grouping
+    together. ``seed``: which panels were drawn; None where it is all of them."""
 
     systems: tuple[SystemResult, ...]
     advantages: dict[str, Difference]
     panels: int
+    panels_given: int
     queries: int
+    seed: int | None
     runnable: float | None
+    model: ModelUse | None
     named_dashboard: bool
     seconds: float
 
@@ -140,97 +120,14 @@ class PromqlEvaluation(Frozen):
         return {
             "systems": [system.model_dump() for system in self.systems],
             "advantages": {name: found.model_dump() for name, found in self.advantages.items()},
-            "counts": {"panels": self.panels, "queries": self.queries},
+            "counts": {"panels": self.panels, "queries": self.queries, "of": self.panels_given},
+            "seed": self.seed,
+            "model": None if self.model is None else self.model.model_dump(),
             "runnable": self.runnable,
             "named_dashboard": self.named_dashboard,
             "bootstrap": {"resamples": RESAMPLES, "confidence": CONFIDENCE},
             "seconds": round(self.seconds, 1),
         }
-
-
-def read_panels(file: Path) -> list[Panel]:
-    """The panels of a file of queries, in its order. Raises: EvaluationError, naming lines."""
-    try:
-        text = file.read_text(encoding="utf-8-sig")
-    except (OSError, UnicodeDecodeError) as error:
-        raise EvaluationError(f"{file}: cannot read it ({error})") from error
-    lines: dict[tuple[str, str, str, str], list[PanelLine]] = {}
-    wrong: list[str] = []
-    for number, line in enumerate(text.split("\n"), start=1):
-        if not line.strip():
-            continue
-        try:
-            read = PanelLine.model_validate_json(line)
-            answer_of(plain(read.promql))
-        except ValidationError as error:
-            first = error.errors(include_url=False, include_input=False)[0]
-            place = ".".join(map(str, first["loc"]))
-            wrong.append(f"{file}:{number}: {place}: {first['msg']}")
-        except ValueError as error:
-            wrong.append(f"{file}:{number}: not PromQL: {error}")
-        else:
-            lines.setdefault((read.source, read.uid, read.dashboard, read.panel), []).append(read)
-    if wrong:
-        more = [f"and {len(wrong) - _SHOWN} more lines"] if len(wrong) > _SHOWN else []
-        raise EvaluationError("\n".join([*wrong[:_SHOWN], *more]))
-    if len(lines) < 2:
-        raise EvaluationError(f"{file}: a panel is found by others: there must be more than one")
-    dashboards = {key[:3]: number for number, key in reversed([*enumerate(lines)])}
-    numbers: dict[int, int] = {}
-    panels = []
-    for key, read_lines in lines.items():
-        dashboard = dashboards[key[:3]]
-        numbers[dashboard] = numbers.get(dashboard, 0) + 1
-        first_line = read_lines[0]
-        panels.append(
-            Panel(
-                document_id=f"{_SOURCE}/dashboard-{dashboard}/{numbers[dashboard]}",
-                place="".join(key[:3]),
-                dashboard=first_line.dashboard,
-                title=first_line.panel,
-                description=first_line.description,
-                unit=first_line.unit,
-                queries=tuple(line.promql for line in read_lines),
-                legends=tuple(line.legend for line in read_lines),
-            )
-        )
-    return panels
-
-
-def variables_in(query: str) -> dict[str, TemplateVariable]:
-    """What a file of queries leaves out: its variables, taken to be what their place suggests.
-
-    In a range an interval, in quotes something that offers "All", anywhere else a number.
-    """
-    found: dict[str, TemplateVariable] = {}
-    for braced, square in _VARIABLE.findall(query):
-        name = braced or square
-        if name.startswith("__") or name.isdigit():
-            continue
-        written = rf"(?:\$\{{?{name}\b|\[\[{name}\b)"
-        if re.search(rf"\[[^\]\"]*\$\{{?{name}\b", query):
-            found[name] = TemplateVariable(kind="interval", values=("5m",), options=("5m",))
-        elif re.search(rf"[\"'][^\"']*{written}", query):
-            found[name] = TemplateVariable(offers_all=True)
-        else:
-            found[name] = TemplateVariable(kind="custom", values=("1",), options=("1",))
-    return found
-
-
-ANY_TIME = datetime.fromisoformat("2026-01-02T00:00:00+00:00")
-
-
-def last_day(now: datetime) -> QuestionScope:
-    """The last day, whatever times a description mentions."""
-    window = Window(start=now - timedelta(days=1), end=now)
-    return QuestionScope(window=window, reason="no time in the question", as_of=now)
-
-
-def plain(query: str, now: datetime = ANY_TIME) -> str:
-    """A panel's query without its variables."""
-    scope = last_day(now)
-    step = step_of(scope.window, QueryPolicy())
-    return resolve(query, variables_in(query), scope=scope, labels={}, step=step).query
 
 
 def answer_of(query: str | None) -> Answer | None:
@@ -249,24 +146,32 @@ def agreement(answer: Answer | None, gold: Answer) -> tuple[float, float, float]
 
 
 async def evaluate_promql(
-    file: Path,
+    place: Path,
     *,
     settings: Settings,
     metrics: MetricsSource | None,
     now: datetime,
     models: Models | None = None,
+    limit: int | None = None,
+    seed: int = 0,
     name_dashboard: bool = False,
     on_progress: Callable[[Progress], None] | None = None,
     encoder: Encoder | None = None,
     policy: QueryPolicy | None = None,
 ) -> PromqlEvaluation:
-    """Measure text → PromQL on the panels of ``file``.
+    """Measure text → PromQL on the panels of ``place``, a file or a folder (``read_panels``).
+
+    With a ``limit``, so many of them are asked for, drawn with ``seed``; all are in the index.
 
     With ``metrics``, candidates are held against what they have, and results are compared; without,
     the metrics are taken to have all names of the file (no types, no labels), as those behind the
     dashboards would. Raises: EvaluationError, EncoderError, IndexFailure, MetricsError.
     """
-    panels = read_panels(file)
+    panels = read_panels(place)
+    asked = panels
+    if limit is not None and limit < len(panels):
+        numbers = random.Random(seed).sample(range(len(panels)), limit)  # noqa: S311
+        asked = [panels[number] for number in sorted(numbers)]
     encoder = encoder or encoder_of(settings)
     scope = last_day(now)
     catalog = (
@@ -276,7 +181,7 @@ async def evaluate_promql(
     )
     async with open_panels(panels, encoder, on_progress) as index:
         evaluation = _Evaluation(
-            panels,
+            asked,
             scope,
             {name: Retriever(index, encoder, policy=one) for name, one in NEAREST.items()},
             Retriever(index, encoder),
@@ -285,32 +190,10 @@ async def evaluate_promql(
             policy or QueryPolicy(),
             name_dashboard,
         )
-        return await evaluation.run(models, settings.llm_timeout)
-
-
-@asynccontextmanager
-async def open_panels(
-    panels: Sequence[Panel],
-    encoder: Encoder,
-    on_progress: Callable[[Progress], None] | None = None,
-) -> AsyncIterator[Index]:
-    """A scratch index of the panels, until the block ends. Raises: EncoderError, IndexFailure."""
-    with TemporaryDirectory(prefix="why-eval-") as scratch:
-        folder = Path(scratch)
-        _write_dashboards(panels, folder / "dashboards")
-        async with AsyncExitStack() as stack:
-            store = open_store(directory=folder / "index")
-            stack.push_async_callback(store.aclose)
-            await sync(
-                [open_source(SourceKind.DASHBOARDS, name=_SOURCE, path=folder / "dashboards")],
-                store,
-                encoder=encoder,
-                policy=ChunkingPolicy(),
-                on_progress=on_progress,
-            )
-            index = await store.open_current()
-            stack.push_async_callback(index.aclose)
-            yield index
+        result = await evaluation.run(models, settings.llm_timeout)
+    return result.model_copy(
+        update={"panels_given": len(panels), "seed": None if asked is panels else seed}
+    )
 
 
 class _Evaluation:
@@ -339,23 +222,22 @@ class _Evaluation:
     async def run(self, models: Models | None, seconds: float) -> PromqlEvaluation:
         began = perf_counter()
         answers: dict[str, list[str | None]] = {}
+        worded: list[QueryAnswer] = []
         for panel in self._panels:
             question = panel.question(name_dashboard=self._name_dashboard)
             reader = Scope(excluded_documents=(panel.document_id,))
             for name, retriever in self._nearest.items():
                 answers.setdefault(name, []).append(await self._copied(retriever, question, reader))
-            answers.setdefault(WITHOUT_NAMES, []).append(
-                await self._found(question, reader, None, None, seconds)
-            )
-            answers.setdefault(PRODUCT, []).append(
-                await self._found(question, reader, self._catalog, None, seconds)
-            )
+            for name, catalog in ((WITHOUT_NAMES, None), (PRODUCT, self._catalog)):
+                found = await self._found(question, reader, catalog, None, seconds)
+                answers.setdefault(name, []).append(found.query)
             if models is not None:
-                answers.setdefault(WITH_MODEL, []).append(
-                    await self._found(question, reader, self._catalog, models, seconds)
-                )
+                found = await self._found(question, reader, self._catalog, models, seconds)
+                answers.setdefault(WITH_MODEL, []).append(found.query)
+                worded.append(found)
         runnable, equal = await self._equal(answers)
-        return self._scored(answers, runnable, equal, perf_counter() - began)
+        used = use_of(models, worded, answers[PRODUCT]) if models is not None else None
+        return self._scored(answers, runnable, equal, used, perf_counter() - began)
 
     async def _copied(self, retriever: Retriever, question: str, reader: Scope) -> str | None:
         """The first query of the nearest panel that has one."""
@@ -370,8 +252,8 @@ class _Evaluation:
         catalog: Catalog | None,
         models: Models | None,
         seconds: float,
-    ) -> str | None:
-        answer = await find_query(
+    ) -> QueryAnswer:
+        return await find_query(
             question,
             self._scope,
             retriever=self._retriever,
@@ -382,7 +264,6 @@ class _Evaluation:
             budget=models.budget(seconds) if models else None,
             policy=self._policy,
         )
-        return answer.query
 
     # -- results -------------------------------------------------------------------------------
 
@@ -426,6 +307,7 @@ class _Evaluation:
         answers: Mapping[str, Sequence[str | None]],
         runnable: Sequence[int],
         equal: Mapping[str, Sequence[float]],
+        used: ModelUse | None,
         seconds: float,
     ) -> PromqlEvaluation:
         by_panel: dict[str, list[tuple[float, ...]]] = {}
@@ -465,11 +347,37 @@ class _Evaluation:
                 if name != PRODUCT
             },
             panels=len(self._panels),
+            panels_given=len(self._panels),
             queries=sum(len(panel.queries) for panel in self._panels),
+            seed=None,
+            model=used,
             runnable=len(runnable) / len(self._panels) if self._metrics is not None else None,
             named_dashboard=self._name_dashboard,
             seconds=seconds,
         )
+
+
+def use_of(
+    models: Models, answers: Sequence[QueryAnswer], without: Sequence[str | None]
+) -> ModelUse:
+    """What the small model did for these answers; ``without``: the queries found without it."""
+    calls = [call.usage for answer in answers for call in answer.calls]
+    of_model = f"the language model {models.small.name}:"
+    return ModelUse(
+        model=models.small.name,
+        asked=len(answers),
+        changed=sum(one.query != other for one, other in zip(answers, without, strict=True)),
+        written=sum(one.origin is Origin.MODEL for one in answers),
+        refused=sum(
+            other.origin is Origin.MODEL and other.refused is not None
+            for one in answers
+            for other in one.considered
+        ),
+        failed=sum(any(line.startswith(of_model) for line in one.missing) for one in answers),
+        prompt_tokens=sum(usage.prompt_tokens for usage in calls),
+        completion_tokens=sum(usage.completion_tokens for usage in calls),
+        seconds=sum(usage.seconds for usage in calls),
+    )
 
 
 def same_results(found: Sequence[Series], gold: Sequence[Series]) -> bool:
@@ -493,68 +401,12 @@ def _arrays(rows: Mapping[str, Sequence[tuple[float, ...]]]) -> dict[str, NDArra
     return {name: np.array(found) for name, found in rows.items()}
 
 
-def names_of(panels: Iterable[Panel], scope: QuestionScope) -> Catalog:
-    """What a source that serves these dashboards would list: the names, and nothing else."""
-    names = {
-        name
-        for panel in panels
-        for query in panel.queries
-        for name in metrics_of(parse(plain(query)))
-    }
-    return Catalog(
-        source="the panels' own metrics",
-        window=scope.window,
-        fetched_at=scope.as_of,
-        names=tuple(sorted(names)),
-    )
-
-
-def _write_dashboards(panels: Iterable[Panel], folder: Path) -> None:
-    """The panels as Grafana would export them, one file for each dashboard."""
-    folder.mkdir()
-    boards: dict[str, list[Panel]] = {}
-    for panel in panels:
-        boards.setdefault(panel.document_id.split("/")[1], []).append(panel)
-    for uid, held in boards.items():
-        variables: dict[str, TemplateVariable] = {}
-        for panel in held:
-            for query in panel.queries:
-                variables |= variables_in(query)
-        board = {
-            "uid": uid,
-            "title": held[0].dashboard,
-            "templating": {"list": [_exported(name, one) for name, one in variables.items()]},
-            "panels": [
-                {
-                    "id": int(panel.document_id.rpartition("/")[2]),
-                    "title": panel.title,
-                    "description": panel.description,
-                    "fieldConfig": {"defaults": {"unit": panel.unit}},
-                    "targets": [
-                        {"expr": query, "legendFormat": legend}
-                        for query, legend in zip(panel.queries, panel.legends, strict=True)
-                    ],
-                }
-                for panel in held
-            ],
-        }
-        (folder / f"{uid}.json").write_text(json.dumps(board), encoding="utf-8")
-
-
-def _exported(name: str, variable: TemplateVariable) -> dict[str, object]:
-    return {
-        "name": name,
-        "type": variable.kind,
-        "includeAll": variable.offers_all,
-        "query": ",".join(variable.options),
-        "current": {"value": list(variable.values)},
-    }
-
-
 def render_promql(result: PromqlEvaluation) -> RenderableType:
     """The result for a terminal."""
     asked = "dashboard, title and description" if result.named_dashboard else "title, description"
     title = f"Text → PromQL by {asked} ({result.panels} panels, {result.queries} queries)"
+    if result.seed is not None:
+        title += f", drawn from {result.panels_given} with seed {result.seed}"
     table = Table(title=title, title_justify="left")
     table.add_column("system")
     columns = ("same metrics", "same grouping", "both", "both, by query", "answered")
@@ -576,6 +428,17 @@ def render_promql(result: PromqlEvaluation) -> RenderableType:
         Text(f"{PRODUCT} − {name}, both: {one.value:+.3f} ({one.low:+.3f} to {one.high:+.3f})")
         for name, one in result.advantages.items()
     ]
+    if used := result.model:
+        tokens = used.prompt_tokens + used.completion_tokens
+        parts.append(
+            Text(
+                f"{used.model}: asked for {used.asked} panels, another query than without it in "
+                f"{used.changed}, {used.written} of them written by it; {used.refused} of its "
+                f"queries refused, no usable answer {used.failed} times; {tokens:,} tokens, "
+                f"{used.seconds:.0f} s, {used.completion_tokens / (used.seconds or 1.0):.1f} "
+                "tokens/s written"
+            )
+        )
     run = (
         f"{result.runnable:.0%} of the panels could be run here."
         if result.runnable is not None

@@ -32,12 +32,12 @@ from service.assembly import encoder_of, moment_of, open_engine, sources_of, sto
 from service.engine import Engine
 from service.evaluation.pairs import EvaluationError
 from service.llm.budget import Budget
-from service.reports.citations import unsupported, words_of
 from service.reports.draft import ReportWriter
 from service.reports.entailment import EntailmentPolicy, support
 from service.reports.extractive import EXTRACTIVE, ExtractiveWriter
 from service.reports.language import LanguagePolicy, LanguageWriter
-from service.reports.model import Citation, Claim, MetricCitation, Outcome, Report
+from service.reports.model import Citation, Claim, Outcome, Report
+from service.reports.stated import unsupported, words_of
 from service.scope import Vocabulary
 from service.settings import Settings, load_settings
 from service.testing.liar import liar
@@ -240,11 +240,7 @@ def _entailed(claim: Claim, cited: Sequence[Citation]) -> bool:
     least = EntailmentPolicy().least
     if unsupported(claim.text, cited, ()) is not None:
         return False
-    # A metric "says" what it did by its samples; that it did is what unsupported() has checked.
-    shown = [words_of(one) for one in cited]
-    if any(isinstance(one, MetricCitation) for one in cited):
-        shown.append("left worst back")
-    return support(claim.text, shown) >= least
+    return support(claim.text, [words_of(one) for one in cited]) >= least
 
 
 def _names(vocabulary: Vocabulary) -> tuple[str, ...]:

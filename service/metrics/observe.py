@@ -7,7 +7,7 @@ on its own: what failed is listed, in words, and the rest is used.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import timedelta
 from typing import TypeVar
 
@@ -124,8 +124,8 @@ async def observe(
     asked = asked_window(window, policy)
     missing: list[str] = [*served.catalog.missing, *([served.stale] if served.stale else [])]
     alerts, changes, failure = await asyncio.gather(
-        _or_empty(source.alerts(window), "alerts", missing),
-        _or_empty(source.changes(asked), "deployments and annotations", missing),
+        _or_empty(source.alerts, window, "alerts", missing),
+        _or_empty(source.changes, asked, "deployments and annotations", missing),
         _failure(source, served, asked),
     )
     if failure is not None:
@@ -265,9 +265,12 @@ async def _seasons(
     ]
 
 
-async def _or_empty(awaitable: Awaitable[list[T]], what: str, missing: list[str]) -> list[T]:
+async def _or_empty(
+    ask: Callable[[Window], Awaitable[list[T]]], window: Window, what: str, missing: list[str]
+) -> list[T]:
+    # Asked here and not by the caller: a question that is given up may never get to it.
     try:
-        return await awaitable
+        return await ask(window)
     except MetricsError as error:
         missing.append(f"{what}: {error}")
         return []

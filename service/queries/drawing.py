@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-import io
 from datetime import UTC
+from typing import TYPE_CHECKING
 
 from service.queries.answer import ChartSeries, QueryAnswer
 from service.queries.candidates import Origin
-from service.reports.charts import as_text
+from service.reports.charts import as_text, png_of, svg_of
 from service.reports.model import Chart
 from service.reports.numbers import format_value
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
 
 _DRAWN = 3
 """Series that get a text chart of their own; a terminal can't tell more lines apart."""
@@ -61,7 +64,15 @@ def label_text(series: ChartSeries) -> str:
 
 def draw_svg(answer: QueryAnswer) -> str:
     """All series of the answer in one standalone SVG image; times are UTC."""
-    from matplotlib import rc_context
+    return svg_of(_figure(answer))
+
+
+def draw_png(answer: QueryAnswer) -> bytes:
+    """All series of the answer in one PNG image; times are UTC."""
+    return png_of(_figure(answer))
+
+
+def _figure(answer: QueryAnswer) -> Figure:
     from matplotlib.dates import ConciseDateFormatter, date2num
     from matplotlib.figure import Figure
     from matplotlib.ticker import FuncFormatter
@@ -90,11 +101,7 @@ def draw_svg(answer: QueryAnswer) -> str:
     axes.grid(axis="y", alpha=0.25)
     if len(answer.series) > 1:
         axes.legend(fontsize=7, frameon=False)
-    image = io.StringIO()
-    # Without a date and with a fixed salt, so that the same chart is the same file.
-    with rc_context({"svg.hashsalt": "why"}):
-        figure.savefig(image, format="svg", metadata={"Date": None})
-    return image.getvalue()
+    return figure
 
 
 def _plain(text: str) -> str:

@@ -68,6 +68,7 @@ async def choose(
     Raises: LlmError.
     """
     shown = {f"Q{number}": one for number, one in enumerate(candidates, start=1)}
+    known = {*metrics, *(metric for one in candidates for metric in one.metrics)}
     messages = [
         Message(role="system", content=_SYSTEM),
         _question(question, shown, metrics, catalog),
@@ -88,6 +89,9 @@ async def choose(
             break
         made = _made(choice, model.name)
         wrong = await check(made)
+        if wrong is None and (strange := [one for one in made.metrics if one not in known]):
+            # It exists, and may be about anything: it was not found for this question.
+            wrong = f"{', '.join(strange)} is not among what was shown"
         if wrong is None:
             return Chosen(candidate=made, refused=tuple(refused))
         refused.append((choice.promql, wrong))

@@ -1,4 +1,5 @@
-"""Charts of the strongest signals: as text for a terminal or a ticket, as SVG for a page.
+"""Charts of the strongest signals: as text for a terminal or a ticket, as SVG for a page,
+as PNG for a chat or a mail.
 
 Drawn by plotext and matplotlib, which are imported only when something is drawn.
 """
@@ -8,6 +9,7 @@ from __future__ import annotations
 import io
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 import numpy as np
 
@@ -15,10 +17,15 @@ from service.metrics.signals import Sample
 from service.reports.model import Chart
 from service.reports.numbers import format_value
 
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
 WIDTH, HEIGHT = 74, 9
 """Of a text chart, in characters: it fits a terminal of 80 columns."""
 _POINTS = 144
 _TICKS = 6
+_DOTS = 150
+"""Per inch, of a PNG."""
 
 
 def thinned(samples: Sequence[Sample], points: int = _POINTS) -> tuple[Sample, ...]:
@@ -56,7 +63,15 @@ def as_text(chart: Chart) -> str:
 
 def as_svg(chart: Chart) -> str:
     """The chart as a standalone SVG image; times are UTC."""
-    from matplotlib import rc_context
+    return svg_of(_figure(chart))
+
+
+def as_png(chart: Chart) -> bytes:
+    """The chart as a PNG image, for what shows no SVG; times are UTC."""
+    return png_of(_figure(chart))
+
+
+def _figure(chart: Chart) -> Figure:
     from matplotlib.dates import ConciseDateFormatter, date2num
     from matplotlib.figure import Figure
     from matplotlib.ticker import FuncFormatter
@@ -76,10 +91,24 @@ def as_svg(chart: Chart) -> str:
     axes.set_title(f"{title} [{chart.citation}]", loc="left", fontsize=10)
     axes.spines[["top", "right"]].set_visible(False)
     axes.grid(axis="y", alpha=0.25)
+    return figure
+
+
+def svg_of(figure: Figure) -> str:
+    """The figure as a standalone SVG image."""
+    from matplotlib import rc_context
+
     image = io.StringIO()
     # Without a date and with a fixed salt, so that the same chart is the same file.
     with rc_context({"svg.hashsalt": "why"}):
         figure.savefig(image, format="svg", metadata={"Date": None})
+    return image.getvalue()
+
+
+def png_of(figure: Figure) -> bytes:
+    """The figure as a PNG image."""
+    image = io.BytesIO()
+    figure.savefig(image, format="png", dpi=_DOTS, metadata={"Software": None})
     return image.getvalue()
 
 

@@ -7,11 +7,13 @@ Text that speaks to the reader's model instead of about a system is withheld, an
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 
 from ingest.documents import Chunk, Frozen
 from service.causes.ranking import RankedCause
 from service.llm.tokens import estimate_tokens
+from service.metrics.kinds import MetricKind, kind_of_series
 from service.metrics.signals import Signal
 from service.metrics.source import Alert, Change
 from service.reports.cite import (
@@ -45,6 +47,8 @@ class Evidence(Frozen):
     kind: str
     text: str
     citation: Citation
+    also: str = ""
+    """Words that say the same: a ``p99`` that rose is a latency, and slow."""
 
 
 class EvidencePack(Frozen):
@@ -67,7 +71,7 @@ def evidence_for(findings: Findings, policy: EvidencePolicy) -> EvidencePack:
     withheld: dict[str, None] = {}
     room = policy.tokens
     left_out = 0
-    for component, kind, text, citation in _candidates(findings, clock):
+    for component, kind, text, citation, also in _candidates(findings, clock):
         if reads_like_an_instruction(text):
             withheld[_named(kind, citation)] = None
             continue
@@ -84,7 +88,9 @@ def evidence_for(findings: Findings, policy: EvidencePolicy) -> EvidencePack:
                 left_out += 1
                 continue
             room -= size
-            items[key] = Evidence(id=f"E{len(items) + 1}", kind=kind, text=read, citation=citation)
+            items[key] = Evidence(
+                id=f"E{len(items) + 1}", kind=kind, text=read, citation=citation, also=also
+            )
         if component is not None:
             of_cause.setdefault(component, {})[items[key].id] = None
     return EvidencePack(
@@ -95,8 +101,8 @@ def evidence_for(findings: Findings, policy: EvidencePolicy) -> EvidencePack:
     )
 
 
-_Piece = tuple[str | None, str, str, Citation]
-"""The component it was found for, its kind, its text, its citation."""
+_Piece = tuple[str | None, str, str, Citation, str]
+"""The component it was found for, its kind, its text, its citation, other words for it."""
 
 
 def _candidates(findings: Findings, clock: Clock) -> Iterator[_Piece]:
@@ -109,32 +115,56 @@ def _candidates(findings: Findings, clock: Clock) -> Iterator[_Piece]:
             disturbance.symptoms,
             key=lambda s: (s.labels.get("service") not in asked, -abs(s.strength), s.query),
         )[:_SIGNALS]:
-            yield None, "metric", _signal(signal, clock), _samples(signal)
+            yield _metric(None, signal, clock)
         for alert in disturbance.alerts:
-            yield None, "alert", _alert(alert, clock), alert_citation(alert)
+            yield None, "alert", _alert(alert, clock), alert_citation(alert), ""
     for passage in findings.passages:
         chunk = passage.chunk
-        yield None, chunk.kind.value, _passage(chunk), passage_citation(chunk, 0, len(chunk.text))
+        whole = passage_citation(chunk, 0, len(chunk.text))
+        yield None, chunk.kind.value, _passage(chunk), whole, ""
 
 
 def _of_cause(cause: RankedCause, findings: Findings, clock: Clock) -> Iterator[_Piece]:
     for change in cause.changes[:2]:
-        yield cause.component, "change", _change(change, clock), change_citation(change)
+        yield cause.component, "change", _change(change, clock), change_citation(change), ""
     shown: dict[str, Signal] = {}
     for signal in cause.signals:
         shown.setdefault(signal.metric, signal)
     for signal in list(shown.values())[:_SIGNALS]:
-        yield cause.component, "metric", _signal(signal, clock), _samples(signal)
+        yield _metric(cause.component, signal, clock)
     for known in cause.known[:2]:
         cited = quotation(findings.documents, known.document_id, known.sentence)
         if cited is not None:
             state = "confirmed cause" if known.confirmed else "suspected cause, never confirmed"
             what = f"incident report, its {state}" if known.incident else "runbook, a listed cause"
-            yield cause.component, what, f"{known.title}: {known.sentence}", cited
+            yield cause.component, what, f"{known.title}: {known.sentence}", cited, ""
     for passage in list(findings.runbooks.get(cause.component, ()))[:1]:
         chunk = passage.chunk
-        text = _passage(chunk)
-        yield cause.component, "runbook", text, passage_citation(chunk, 0, len(chunk.text))
+        whole = passage_citation(chunk, 0, len(chunk.text))
+        yield cause.component, "runbook", _passage(chunk), whole, ""
+
+
+_OTHER_WORDS = (
+    (MetricKind.LATENCY, "latency response time duration", "slow slower slowed"),
+    (MetricKind.CLIENT_LATENCY, "latency response time duration", "slow slower slowed"),
+    (MetricKind.ERRORS, "error errors failures responses requests", "failing failed"),
+    (MetricKind.MEMORY, "memory", ""),
+    (MetricKind.CPU, "cpu processor", "busy"),
+    (MetricKind.TRAFFIC, "traffic requests", "busier"),
+)
+_ABBREVIATED = (
+    (r"(?:^|_)fds?(?:_|$)", "file descriptors files"),
+    (r"(?:^|_)conns?(?:_|$)", "connections"),
+)
+
+
+def _metric(component: str | None, signal: Signal, clock: Clock) -> _Piece:
+    kind = kind_of_series(signal.metric, signal.labels)
+    also = [text for pattern, text in _ABBREVIATED if re.search(pattern, signal.metric)]
+    for one, names, risen in _OTHER_WORDS:
+        if one is kind:
+            also += [names, risen if signal.strength > 0 else ""]
+    return component, "metric", _signal(signal, clock), _samples(signal), " ".join(also)
 
 
 def _samples(signal: Signal) -> MetricCitation:

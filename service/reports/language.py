@@ -11,7 +11,6 @@ against the sources themselves, as it does for every writer.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 
 from pydantic import BaseModel, Field
@@ -19,12 +18,11 @@ from pydantic import BaseModel, Field
 from ingest.documents import Frozen
 from service.llm.base import LanguageModel, LlmError, Message
 from service.llm.budget import Budget
-from service.reports.citations import unsupported
 from service.reports.draft import Draft, DraftCause, DraftClaim, Findings, ReportWriter
-from service.reports.entailment import EntailmentPolicy, contradicts, support
-from service.reports.evidence import Evidence, EvidencePack, EvidencePolicy, evidence_for
-from service.reports.model import Citation, PassageCitation
-from service.reports.untrusted import clean, holds_a_link
+from service.reports.entailment import EntailmentPolicy
+from service.reports.evidence import EvidencePack, EvidencePolicy, evidence_for
+from service.reports.sentence_check import SentenceCheck, WrittenSentence
+from service.reports.untrusted import clean
 
 _SYSTEM = """\
 You word incident reports for the engineer on call. You get a question, candidate causes that were \
@@ -41,20 +39,6 @@ _REPAIR = (
     "These sentences did not hold against their evidence. Write each again so that it does, or "
     "leave it out. Answer with JSON only.\n"
 )
-
-
-class WrittenCitation(BaseModel):
-    """What carries a sentence: evidence by id, and of a passage the words that do."""
-
-    evidence: str
-    quote: str | None = None
-
-
-class WrittenSentence(BaseModel):
-    """One sentence as the model returns it."""
-
-    text: str
-    citations: list[WrittenCitation] = Field(default_factory=list)
 
 
 class WrittenCause(BaseModel):
@@ -212,9 +196,9 @@ class _Checked:
 
     def __init__(self, findings: Findings, pack: EvidencePack, policy: LanguagePolicy) -> None:
         vocabulary = findings.vocabulary
-        self._names = (*vocabulary.services, *vocabulary.regions, *vocabulary.customers)
+        names = (*vocabulary.services, *vocabulary.regions, *vocabulary.customers)
+        self._check = SentenceCheck(pack.items, names, policy.entailment)
         self._findings = findings
-        self._evidence = {item.id: item for item in pack.items}
         self._policy = policy
         self._summary: list[DraftClaim] = []
         self._for: dict[str, list[DraftClaim]] = {}
@@ -260,7 +244,7 @@ class _Checked:
             if one.number not in self._places or one.number not in self.refused:
                 continue
             place, live = self._places[one.number]
-            claim = self._claim(one.sentence, live=live)
+            claim = self._check.claim(one.sentence, live=live)
             if isinstance(claim, DraftClaim):
                 del self.refused[one.number]
                 self.kept += 1
@@ -298,7 +282,7 @@ class _Checked:
         self, sentence: WrittenSentence, place: list[DraftClaim], *, live: bool = False
     ) -> None:
         """``live``: what happened is said by metrics, alerts and changes, not by any page."""
-        claim = self._claim(sentence, live=live)
+        claim = self._check.claim(sentence, live=live)
         if isinstance(claim, DraftClaim):
             self.written += 1
             self.kept += 1
@@ -311,86 +295,3 @@ class _Checked:
         number = len(self.refused) + 1
         self.refused[number] = (sentence, reason)
         return number
-
-    def _claim(self, sentence: WrittenSentence, *, live: bool) -> DraftClaim | str:
-        """The sentence as a claim, or what is wrong with it in words."""
-        text = " ".join(_marks_removed(sentence.text).split())
-        if not text:
-            return "it is empty"
-        if holds_a_link(sentence.text):
-            return "it holds a link"
-        citations: list[Citation] = []
-        for cited in sentence.citations:
-            item = self._evidence.get(cited.evidence.strip().strip("[]"))
-            if item is None:
-                return f"there is no evidence {cited.evidence!r}"
-            citation = _part_of(item, cited.quote)
-            if citation is None:
-                return (
-                    f"{item.id} is text: quote the words that say so"
-                    if not cited.quote
-                    else f"“{cited.quote}” is not in {item.id}"
-                )
-            citations.append(citation)
-        if not citations:
-            return "it cites nothing"
-        objection = unsupported(text, citations, self._names)
-        if objection is not None:
-            return objection
-        shown = [
-            self._shown(citation)
-            for citation in citations
-            if not (live and isinstance(citation, PassageCitation))
-        ]
-        if contradicts(text, shown):
-            return "it denies something that its evidence does not deny"
-        if support(text, shown) < self._policy.entailment.least:
-            return (
-                f"its {'metrics, alerts or changes do' if live else 'evidence does'} not say that"
-            )
-        return DraftClaim(text=text, citations=tuple(citations))
-
-    def _shown(self, citation: Citation) -> str:
-        """The words that a citation puts beside a sentence."""
-        if isinstance(citation, PassageCitation):
-            return " ".join((citation.title, *citation.headings, citation.quote))
-        return next(
-            (item.text for item in self._evidence.values() if item.citation == citation), ""
-        )
-
-
-_QUOTES = {"“": '"', "”": '"', "„": '"', "’": "'", "‘": "'", "–": "-", "—": "-", " ": " "}
-
-
-def _part_of(item: Evidence, quote: str | None) -> Citation | None:
-    """The cited part: of a passage the quoted characters, of anything else all of it."""
-    whole = item.citation
-    if not isinstance(whole, PassageCitation):
-        return whole
-    found = _span(whole.quote, quote or "")
-    if found is None:
-        return None
-    start, end = found
-    return whole.model_copy(
-        update={
-            "start": whole.start + start,
-            "end": whole.start + end,
-            "quote": whole.quote[start:end],
-        }
-    )
-
-
-def _span(text: str, quote: str) -> tuple[int, int] | None:
-    """Where the quotation stands in the text, whatever its spaces and quotation marks."""
-    words = "".join(_QUOTES.get(c, c) for c in quote).strip().strip('".…').split()
-    if not words:
-        return None
-    flat = "".join(_QUOTES.get(c, c) for c in text)
-    found = re.search(r"\s+".join(re.escape(word) for word in words), flat, re.IGNORECASE)
-    return None if found is None else found.span()
-
-
-def _marks_removed(text: str) -> str:
-    """Without the model's own citation marks: numbers are given when a sentence is accepted."""
-    unmarked = re.sub(r"\s*[\[(]\s*E\d+(?:\s*,\s*E\d+)*\s*[\])]", "", clean(text))
-    return re.sub(r"^\s*(?:[#>*-]+|\d+[.)])\s+", "", unmarked)

@@ -30,7 +30,7 @@ def to_markdown(report: Report, images: Mapping[int, str] | None = None) -> str:
 
 def _blocks(report: Report, images: Mapping[int, str]) -> Iterable[str]:
     window = report.scope.window
-    yield f"# {_plain(report.question)}"
+    yield f"# {plain(report.question)}"
     about = [
         f"{window.start:%Y-%m-%d %H:%M} – {window.end:%Y-%m-%d %H:%M} UTC ({report.scope.reason})",
         *(
@@ -48,9 +48,9 @@ def _blocks(report: Report, images: Mapping[int, str]) -> Iterable[str]:
         yield _list(report.summary)
     for chart in report.charts:
         if chart.citation in images:
-            yield f"![{_plain(chart.title)}]({images[chart.citation]})"
+            yield f"![{plain(chart.title)}]({images[chart.citation]})"
         else:
-            yield f"{_plain(chart.title)} [{chart.citation}]\n\n```text\n{as_text(chart)}\n```"
+            yield f"{plain(chart.title)} [{chart.citation}]\n\n```text\n{as_text(chart)}\n```"
     sections = {Intent.WHY: _causes, Intent.IMPACT: _impact, Intent.WHAT_HAPPENED: _timeline}
     # What was asked for comes first, the rest in its usual order.
     for wanted in sorted(sections, key=lambda intent: intent is not report.intent):
@@ -67,7 +67,7 @@ def _blocks(report: Report, images: Mapping[int, str]) -> Iterable[str]:
         missing.append(
             f"{report.dropped_claims} sentence(s) were removed: their citations did not check out"
         )
-    yield "\n".join(f"- {_plain(item)}" for item in missing) or "Nothing is known to be missing."
+    yield "\n".join(f"- {plain(item)}" for item in missing) or "Nothing is known to be missing."
     if report.citations:
         yield "## Sources"
         yield "\n".join(source_line(citation) for citation in report.citations)
@@ -153,7 +153,7 @@ def _cause(cause: Cause) -> str:
     if cause.accounted is not None:
         why.append(f"adds {cause.accounted:.0%} of the symptom itself")
     lines = [
-        f"### {cause.rank}. {_plain(cause.component)}{where}{likely}",
+        f"### {cause.rank}. {plain(cause.component)}{where}{likely}",
         "",
         f"*{'; '.join(why)}*",
         "",
@@ -173,14 +173,14 @@ def _list(claims: Iterable[Claim]) -> str:
 
 def _claim(claim: Claim) -> str:
     numbers = "".join(f"[{number}]" for number in claim.citations)
-    return f"{_plain(claim.text)} {numbers}"
+    return f"{plain(claim.text)} {numbers}"
 
 
 def _related(citation: PassageCitation) -> str:
     prose = [line for line in citation.quote.splitlines() if not line.startswith("#")]
     quote = " ".join(" ".join(prose).split())
     short = quote if len(quote) <= 240 else quote[:240].rsplit(" ", 1)[0] + " …"
-    return f"- {_link(citation.title, citation.url)}: “{_plain(short)}” [{citation.number}]"
+    return f"- {_link(citation.title, citation.url)}: “{plain(short)}” [{citation.number}]"
 
 
 def source_line(citation: Citation) -> str:
@@ -194,31 +194,31 @@ def _describe(citation: Citation) -> str:
         written = f", {citation.written_at:%Y-%m-%d}" if citation.written_at else ""
         return (
             f"{citation.kind.value}: {_link(citation.title, citation.url)}"
-            f"{' › ' + _plain(place) if place else ''}"
+            f"{' › ' + plain(place) if place else ''}"
             f" (characters {citation.start}–{citation.end}{written})"
         )
     if isinstance(citation, MetricCitation):
         labels = ", ".join(f"{name}={value}" for name, value in sorted(citation.labels.items()))
         graph = f" · [graph]({citation.url})" if citation.url else ""
-        return f"metric: `{citation.query}` {_plain(labels)}{graph}"
+        return f"metric: `{citation.query}` {plain(labels)}{graph}"
     if isinstance(citation, AlertCitation):
         until = f"{citation.ended:%Y-%m-%d %H:%M}" if citation.ended else "still firing"
         labels = ", ".join(f"{name}={value}" for name, value in sorted(citation.labels.items()))
         return (
-            f"alert: {citation.name} {citation.started:%Y-%m-%d %H:%M} – {until} ({_plain(labels)})"
+            f"alert: {citation.name} {citation.started:%Y-%m-%d %H:%M} – {until} ({plain(labels)})"
         )
     assert isinstance(citation, ChangeCitation)  # noqa: S101 - the union's last member
-    return f"change: {_plain(citation.text)} ({citation.at:%Y-%m-%d %H:%M})"
+    return f"change: {plain(citation.text)} ({citation.at:%Y-%m-%d %H:%M})"
 
 
 def _link(title: str, url: str | None) -> str:
-    return f"[{_plain(title)}]({url})" if url else _plain(title)
+    return f"[{plain(title)}]({url})" if url else plain(title)
 
 
 _ACTIVE = re.compile(r"([\\\[\]<>*#|])|(?<!\w)_|_(?!\w)|!(?=\[)")
 
 
-def _plain(text: str) -> str:
+def plain(text: str) -> str:
     """Text from documents is data: no markup of its own (links, images, headings, HTML)."""
     parts = re.split(r"(`[^`]*`)", text)
     return "".join(

@@ -80,14 +80,18 @@ def promql(
         Path,
         typer.Option(
             exists=True,
-            dir_okay=False,
-            help='JSON lines of {"dashboard", "panel", "description", "promql"}.',
+            help='JSON lines of {"dashboard", "panel", "description", "promql"}, or a folder of '
+            "exported dashboards.",
         ),
     ],
     config: Config = None,
     dashboard: Annotated[
         bool, typer.Option("--dashboard", help="Name the dashboard in each question, too.")
     ] = False,
+    limit: Annotated[
+        int | None, typer.Option(min=1, help="Ask for so many panels, drawn at random.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of the drawing.")] = 0,
     no_llm: NoLlm = False,
     as_json: Json = False,
 ) -> None:
@@ -113,6 +117,8 @@ def promql(
                     metrics=metrics,
                     now=moment_of(settings),
                     models=models,
+                    limit=limit,
+                    seed=seed,
                     name_dashboard=dashboard,
                     on_progress=on_progress,
                 )

@@ -6,13 +6,8 @@ import re
 from collections.abc import Sequence
 
 from service.llm.base import Message
-from service.reports.language import (
-    Rewritten,
-    WrittenCause,
-    WrittenCitation,
-    WrittenReport,
-    WrittenSentence,
-)
+from service.reports.language import Rewritten, WrittenCause, WrittenReport
+from service.reports.sentence_check import WrittenCitation, WrittenSentence
 
 _EVIDENCE = re.compile(r'<evidence id="(E\d+)" kind="([^"]*)">(.*?)</evidence>', re.DOTALL)
 _CANDIDATE = re.compile(r'<candidate id="(C\d+)">.*?evidence ([^<]*)</candidate>')

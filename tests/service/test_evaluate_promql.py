@@ -13,11 +13,11 @@ from rich.console import Console
 from typer.testing import CliRunner
 
 from service.evaluation.pairs import EvaluationError
+from service.evaluation.panels import read_panels
 from service.evaluation.promql import (
     PromqlEvaluation,
     SystemResult,
     evaluate_promql,
-    read_panels,
     render_promql,
 )
 from service.llm.models import Models
@@ -65,7 +65,12 @@ def file_of(folder: Path, lines: list[dict[str, object]]) -> Path:
 
 
 def evaluate(
-    file: Path, *, metrics: OpenMetricsSource | None = None, models: Models | None = None
+    file: Path,
+    *,
+    metrics: OpenMetricsSource | None = None,
+    models: Models | None = None,
+    limit: int | None = None,
+    seed: int = 0,
 ) -> PromqlEvaluation:
     return asyncio.run(
         evaluate_promql(
@@ -74,6 +79,8 @@ def evaluate(
             metrics=metrics,
             now=NOW,
             models=models,
+            limit=limit,
+            seed=seed,
             encoder=HashingEncoder(dimensions=256),
         )
     )
@@ -143,6 +150,60 @@ def test_a_model_is_measured_beside_the_rest(tmp_path: Path) -> None:
     result = evaluate(file_of(tmp_path, LINES), models=Models(model, model, 20_000))
     assert system(result, "why + LLM").panels["both"].value == 1.0
     assert len(model.asked) == 3
+    used = result.model
+    assert used is not None
+    assert (used.asked, used.written, used.refused, used.failed) == (3, 1, 0, 0)
+    assert used.changed == 1
+    assert used.prompt_tokens > 0
+
+
+def test_a_model_that_only_invents_changes_nothing_and_is_counted(tmp_path: Path) -> None:
+    model = ScriptedModel(lambda _: Choice(promql="sum(unheard_of)"))
+    result = evaluate(file_of(tmp_path, LINES), models=Models(model, model, 20_000))
+    used = result.model
+    assert used is not None
+    assert (used.changed, used.written) == (0, 0)
+    assert used.refused >= 3
+    assert system(result, "why + LLM").panels == system(result, "why").panels
+
+
+def test_some_panels_are_drawn_and_all_are_in_the_index(tmp_path: Path) -> None:
+    file = file_of(tmp_path, LINES)
+    drawn = evaluate(file, limit=1, seed=3)
+    assert (drawn.panels, drawn.panels_given, drawn.seed) == (1, 3, 3)
+    assert evaluate(file, limit=1, seed=3).systems == drawn.systems
+    assert evaluate(file, limit=3).seed is None
+
+
+def test_a_folder_of_dashboards_is_read_like_a_file(tmp_path: Path) -> None:
+    board = {
+        "uid": "queues",
+        "title": "Queues",
+        "panels": [
+            {
+                "id": number,
+                "title": title,
+                "description": "Letters that wait",
+                "fieldConfig": {"defaults": {"unit": "short"}},
+                "targets": [{"expr": query}],
+                "datasource": {"type": kind},
+            }
+            for number, (title, query, kind) in enumerate(
+                [
+                    ("Waiting", "sum(letters_waiting)", "prometheus"),
+                    ("Lost", "sum(letters_lost)", "prometheus"),
+                    ("Log", '{app="sorter"}', "loki"),
+                ]
+            )
+        ],
+    }
+    (tmp_path / "queues.json").write_text(json.dumps(board))
+    panels = read_panels(tmp_path)
+    assert [(one.title, one.queries) for one in panels] == [
+        ("Waiting", ("sum(letters_waiting)",)),
+        ("Lost", ("sum(letters_lost)",)),
+    ]
+    assert panels[0].question(name_dashboard=False) == "Waiting Letters that wait"
 
 
 def test_wrong_lines_are_named(tmp_path: Path) -> None:
@@ -175,5 +236,5 @@ def test_the_command_prints_json(tmp_path: Path, monkeypatch: pytest.MonkeyPatch
     )
     assert done.exit_code == 0, done.output
     result = json.loads(done.stdout)
-    assert result["counts"] == {"panels": 3, "queries": 4}
+    assert result["counts"] == {"panels": 3, "queries": 4, "of": 3}
     assert result["runnable"] is None

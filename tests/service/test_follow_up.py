@@ -1,7 +1,7 @@
 """A question that goes on from a report keeps what it does not name."""
 
 import asyncio
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 
 from service.assembly import moment_of, open_engine
 from service.follow_up import follow_up
-from service.intent import Intent
+from service.intent import Intent, intent_by_rule
 from service.reports.markdown import to_markdown
 from service.reports.model import Report
 from service.scope import Vocabulary, scope_of
@@ -58,6 +58,42 @@ def test_what_is_named_takes_the_place_of_what_was_asked(
     assert found.since == report.scope.window.start.isoformat()
     assert found.until == report.scope.window.end.isoformat()
     assert not found.compare
+
+
+def test_what_was_wanted_is_kept_along_a_conversation(report: Report) -> None:
+    asked = report
+    questions = []
+    for text in ("and in us-east?", "since when?", "and auth?", "who was affected?", "everywhere?"):
+        found = follow_up(text, asked, VOCABULARY)
+        questions.append(found.question)
+        scope = scope_of(
+            found.question, now=report.asked_at, since=found.since, vocabulary=VOCABULARY
+        )
+        intent = intent_by_rule(found.question) or Intent.WHY
+        asked = asked.model_copy(update={"scope": scope, "intent": intent})
+    assert questions == [
+        "Why in us-east, checkout?",
+        "since when, checkout, us-east?",
+        "What happened auth, us-east?",
+        "who was affected, auth, us-east?",
+        "Who was affected everywhere, auth?",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("text", "days"),
+    [
+        ("compare with the night before", 1),
+        ("compare to a week ago", 7),
+        ("same as the previous week?", 7),
+    ],
+)
+def test_an_earlier_night_is_the_same_hours_of_it(report: Report, text: str, days: int) -> None:
+    found = follow_up(text, report, VOCABULARY)
+    assert found.compare
+    assert found.question == "Why checkout, eu-west?"
+    assert found.since == (report.scope.window.start - timedelta(days=days)).isoformat()
+    assert found.until == (report.scope.window.end - timedelta(days=days)).isoformat()
 
 
 def test_a_time_of_its_own_is_the_new_window_and_may_be_compared(report: Report) -> None:

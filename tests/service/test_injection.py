@@ -22,12 +22,11 @@ from service.reports.language import (
     Rewritten,
     RewrittenSentence,
     WrittenCause,
-    WrittenCitation,
     WrittenReport,
-    WrittenSentence,
 )
 from service.reports.markdown import to_markdown
 from service.reports.model import Report
+from service.reports.sentence_check import WrittenCitation, WrittenSentence
 from service.settings import Settings, load_settings
 from service.testing.llm import Line, ScriptedModel
 from tests.company import DATA, ingest

@@ -287,6 +287,19 @@ def test_after_two_bad_queries_the_best_candidate_stands(company: Settings) -> N
     assert answer.origin is Origin.PANEL
 
 
+def test_a_metric_that_exists_but_was_not_found_for_the_question_is_no_answer(
+    company: Settings,
+) -> None:
+    without, _ = ask(company, "GPU temperature by node last night")
+    answer, _ = ask(
+        company,
+        "GPU temperature by node last night",
+        says=[Choice(promql="sum(redis_connected_clients)")] * 2,
+    )
+    assert answer.query == without.query
+    assert any("not among what was shown" in (one.refused or "") for one in answer.considered)
+
+
 def test_a_model_that_is_late_costs_a_line_and_no_chart(company: Settings) -> None:
     answer, _ = ask(company, "GPU temperature by node last night", says=[LlmTimeout("too late")])
     assert answer.series

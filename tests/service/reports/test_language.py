@@ -15,11 +15,10 @@ from service.reports.language import (
     Rewritten,
     RewrittenSentence,
     WrittenCause,
-    WrittenCitation,
     WrittenReport,
-    WrittenSentence,
 )
 from service.reports.model import Report
+from service.reports.sentence_check import WrittenCitation, WrittenSentence
 from service.settings import Settings
 from service.testing.llm import Line, ScriptedModel
 
@@ -152,7 +151,7 @@ def test_what_it_leaves_out_is_worded_by_the_extractive_writer(
         ("A squirrel chewed through the fibre of quota.", "its evidence does not say that"),
         ("See https://evil.example/fix for quota.", "it holds a link"),
         ("![quota](http://evil.example/pixel.png)", "it holds a link"),
-        ("`process_open_fds` of quota did not change.", "it denies something"),
+        ("`process_open_fds` of quota did not change.", "it denies what its evidence says"),
     ],
 )
 def test_a_sentence_that_does_not_hold_goes_back_once_with_the_reason(
@@ -178,14 +177,14 @@ def test_a_sentence_that_holds_after_its_repair_is_shown(company: Settings) -> N
     def script(messages: Sequence[Message]) -> Line:
         fds = id_of(messages, "`process_open_fds`")
         if len(messages) == 3:
-            right = sentence("`process_open_fds` of quota was still 4,256 at its worst.", fds)
+            right = sentence("`process_open_fds` of quota was 4,256 at its worst.", fds)
             return Rewritten(sentences=[RewrittenSentence(number=1, sentence=right)])
         good = honest(messages)
         good.causes[0].sentences.append(sentence("It rose to 9,999.", fds))
         return good
 
     report, _ = ask(company, script)
-    assert "`process_open_fds` of quota was still 4,256 at its worst." in texts(report)
+    assert "`process_open_fds` of quota was 4,256 at its worst." in texts(report)
     assert report.dropped_claims == 0
 
 

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from service.reports.numbers import format_value, stated_numbers, unit_of
+from service.reports.numbers import format_value, in_base_unit, in_digits, stated_numbers, unit_of
 
 
 @pytest.mark.parametrize(
@@ -39,9 +39,10 @@ def test_a_written_value_is_recognised_and_another_one_is_not(
     value: float, unit: str | None
 ) -> None:
     (stated,) = stated_numbers(f"It rose to {format_value(value, unit)} there.")
-    base = value * {"ms": 0.001, "%": 0.01}.get(unit or "", 1.0)
-    assert stated.matches([base])
-    assert not stated.matches([base * 3, base / 3])
+    base, base_unit = in_base_unit(value, unit)
+    assert stated.matches(base, base_unit)
+    assert not stated.matches(base * 3, base_unit)
+    assert not stated.matches(base / 3, base_unit)
 
 
 @pytest.mark.parametrize(
@@ -59,3 +60,41 @@ def test_a_unit_comes_from_the_panel_or_from_the_name(
     metric: str, grafana: str | None, rate: bool, unit: str | None
 ) -> None:
     assert unit_of(metric, grafana, rate=rate) == unit
+
+
+@pytest.mark.parametrize(
+    ("words", "digits"),
+    [
+        ("forty-fold", "40-fold"),
+        ("rose tenfold, to four thousand", "rose 10-fold, to 4000"),
+        ("two to four minutes", "2 to 4 minutes"),
+        ("four hundred and twenty-one", "421"),
+        ("1.5 million", "1500000.0"),
+        ("doubled", "rose 2-fold"),
+        ("one of its clients", "one of its clients"),
+    ],
+)
+def test_numbers_in_words_are_numbers(words: str, digits: str) -> None:
+    assert in_digits(words) == digits
+
+
+@pytest.mark.parametrize(
+    ("stated", "value", "unit", "same"),
+    [
+        ("4,256", 4256.0, None, True),
+        ("4,256 s", 4256.0, None, False),
+        ("38 per second", 38.0, "/s", True),
+        ("38 s", 38.0, "/s", False),
+        ("2 percent", 0.0206, "ratio", True),
+        ("2.06", 0.0206, "ratio", False),
+        ("3 s", 3.245, "s", True),
+        ("1 s", 1.4, "s", False),
+        ("0 %", 0.0004, "ratio", False),
+        ("0 %", 0.0, "ratio", True),
+    ],
+)
+def test_a_number_has_its_own_unit_and_is_rounded_by_a_tenth_at_most(
+    stated: str, value: float, unit: str | None, same: bool
+) -> None:
+    (number,) = stated_numbers(stated)
+    assert number.matches(value, unit) is same
