@@ -4,15 +4,21 @@ Dense vectors find what was meant, BM25 finds what was written. Qdrant runs both
 scores by chunk (distribution-based score fusion: each list's scores are scaled by their mean and
 three standard deviations, then added). That decides which chunks are looked at, and which passage
 of a document is shown. Which document comes first is decided by the same sum over documents: a
-page's best dense chunk and its best BM25 chunk agree on the page more often than on the chunk. On
-244 alert texts over 396 runbooks this moves recall@1 from .816 to .844, and neither reciprocal
-ranks nor other weights do as well on both halves of the questions: ``docs/benchmarks.md``.
+page's best dense chunk and its best BM25 chunk agree on the page more often than on the chunk.
+
+Look-alike pages (a runbook for read requests, one for write requests, one for requests) differ in
+their titles and little else, so the title is weighed on its own: how much of it the question says,
+and how much of the question it says. Words count by how rare they are among the titles that were
+found, since what all of them have ("Kube", "cluster") tells none of them from the others.
+``docs/benchmarks.md`` has what each part is worth.
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+import math
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
 from statistics import fmean, stdev
 
 from ingest.documents import Chunk, Frozen
@@ -34,6 +40,10 @@ class RetrievalPolicy(Frozen):
     most of a search's time."""
     dense: bool = True
     sparse: bool = True
+    said: float = 1.0
+    """Weight of the share of a title that the question says …"""
+    says: float = 1.0
+    """… and of the share of the question that the title says."""
 
 
 class Passage(Frozen):
@@ -85,7 +95,10 @@ class Retriever:
         of_document: dict[str, list[Hit]] = {}
         for hit in hits:
             of_document.setdefault(hit.chunk.document_id, []).append(hit)
+        titles = {hit.chunk.document_id: self._terms(hit.chunk.title) for hit in hits}
         scores = document_scores(hits)
+        for document, (said, says) in title_shares(self._terms(text), titles).items():
+            scores[document] += policy.said * said + policy.says * says
         best = sorted(of_document, key=lambda document: (-scores[document], document))[:limit]
         return [
             Passage(
@@ -98,6 +111,10 @@ class Retriever:
             for rank, document in enumerate(best, start=1)
             for hit in of_document[document][:per_document]
         ]
+
+    def _terms(self, text: str) -> frozenset[int]:
+        """What BM25 takes for words of a text: stems, and the parts of CamelCase names."""
+        return frozenset(self._bm25.embed_query(text).indices)
 
     async def everything(self, *, scope: Scope) -> list[Chunk]:
         """All chunks that the scope may see. Raises: IndexFailure."""
@@ -131,6 +148,30 @@ def document_scores(hits: Sequence[Hit]) -> dict[str, float]:
         for document, score in best.items():
             total[document] += score
     return total
+
+
+def title_shares(
+    question: frozenset[int], titles: Mapping[str, frozenset[int]]
+) -> dict[str, tuple[float, float]]:
+    """For each document, the share of its title that the question says, and the share of the
+    question that its title says, both 0..1; of the question, what no title says is left out.
+
+    Terms weigh by their inverse document frequency among these titles (Robertson & Spärck Jones
+    1976, smoothed to stay positive as in Robertson & Zaragoza 2009).
+    """
+    among = Counter(term for terms in titles.values() for term in terms)
+
+    def weight(terms: Iterable[int]) -> float:
+        return sum(
+            math.log1p((len(titles) - among[term] + 0.5) / (among[term] + 0.5)) for term in terms
+        )
+
+    asked = weight(term for term in question if term in among)
+    shares = {}
+    for document, terms in titles.items():
+        shared, whole = weight(terms & question), weight(terms)
+        shares[document] = (shared / whole if whole else 0.0, shared / asked if asked else 0.0)
+    return shares
 
 
 def _scaled(scores: Sequence[float]) -> list[float]:

@@ -9,7 +9,7 @@ from ingest.index import Hit, Scope, StageScore
 from ingest.index.edge_store import EdgeStore
 from ingest.sources import open_source
 from ingest.sync import sync
-from service.retrieval import Passage, Retriever, document_scores
+from service.retrieval import Passage, Retriever, document_scores, title_shares
 from tests.encoders import HashingEncoder
 from tests.ingest.index.builders import chunk
 
@@ -92,3 +92,25 @@ def test_pages_that_score_the_same_come_by_id(tmp_path: Path) -> None:
         "pages/b.md",
         "pages/c.md",
     ]
+
+
+def test_the_page_whose_title_says_what_the_question_says_beats_its_look_alikes(
+    tmp_path: Path,
+) -> None:
+    text = "Requests of etcd take long. Look at the disk and at the network of its members."
+    pages = {
+        f"{title}.md": f"# {title}\n\n{text}\n"
+        for title in ("etcdRequestsSlow", "etcdReadRequestsSlow", "etcdWriteRequestsSlow")
+    }
+    found = search(tmp_path, "etcd write requests are slow on X", pages, per_document=1)
+    assert found[0].chunk.title == "etcdWriteRequestsSlow"
+
+
+def test_a_word_that_every_title_has_tells_none_of_them_apart() -> None:
+    cluster, read, write = 1, 2, 3
+    titles = {"read": frozenset({cluster, read}), "write": frozenset({cluster, write})}
+    shares = title_shares(frozenset({cluster, write}), titles)
+    said, says = shares["write"]
+    assert (said, says) == (1.0, 1.0)
+    assert max(shares["read"]) < 0.3
+    assert title_shares(frozenset({99}), titles) == {"read": (0.0, 0.0), "write": (0.0, 0.0)}
