@@ -41,6 +41,7 @@ lock:
 clean:
 	rm -rf $(VENV) .why .pytest_cache .mypy_cache .ruff_cache .coverage
 
-# After a change of the report's model.
+# After a change of the report's model or of the API.
 schema: $(VENV)/.installed
 	$(BIN)/python -c "import json; from service.reports.model import Report; print(json.dumps(Report.model_json_schema(mode='serialization'), indent=2))" > docs/report.schema.json
+	$(BIN)/python -c "import json; from service.settings import Settings; from service.surfaces.http.app import create_app; print(json.dumps(create_app(Settings()).openapi(), indent=2, ensure_ascii=False))" > docs/openapi.json

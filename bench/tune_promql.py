@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from ingest.index import Scope
 from service.assembly import encoder_of
+from service.evaluation.agreement import answer_of
 from service.evaluation.panels import (
     ANY_TIME,
     Panel,
@@ -34,7 +35,6 @@ from service.evaluation.panels import (
     plain,
     read_panels,
 )
-from service.evaluation.promql import answer_of
 from service.promql import QueryPolicy, gathered, metric_words, step_of
 from service.queries.ranking import FIGURES, RankingWeights, figures_of, rarity_of
 from service.queries.words import wish_of

@@ -7,7 +7,7 @@ only good to know.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import TypeVar
 
@@ -191,14 +191,13 @@ class Look:
     ) -> GroundTruth:
         """Ask the sources again for everything that is cited; ``windows``: those that alerts were
         read in, because an alert is told as it looked from there."""
-        metrics = self._parts.metrics
         series = [c for c in cited if isinstance(c, MetricCitation)]
         passages = [c.document_id for c in cited if isinstance(c, PassageCitation)]
         documents, samples, alerts, changes = await asyncio.gather(
             self.documents(passages),
-            self._again(sample_again(metrics, series) if metrics and series else None),
-            self._again(_alerts(metrics, windows) if metrics else None),
-            self._again(_changes(metrics, windows, self._policy.observe) if metrics else None),
+            self._again(lambda metrics: sample_again(metrics, series)),
+            self._again(lambda metrics: _alerts(metrics, windows)),
+            self._again(lambda metrics: _changes(metrics, windows, self._policy.observe)),
         )
         return GroundTruth(
             chunks={chunk.id: chunk for chunks in documents.values() for chunk in chunks},
@@ -245,10 +244,12 @@ class Look:
         scope = self._reader.model_copy(update={"kinds": (kind,), "written_since": since})
         return await self._bounded(retriever.everything(scope=scope), what) or []
 
-    async def _again(self, awaitable: Awaitable[T] | None) -> T | None:
-        if awaitable is None:
+    async def _again(self, ask: Callable[[MetricsSource], Awaitable[T]]) -> T | None:
+        # Asked here and not by the caller: a briefing that is given up may never get to it.
+        metrics = self._parts.metrics
+        if metrics is None:
             return None
-        return await self._bounded(awaitable, "the metrics (to check the citations)")
+        return await self._bounded(ask(metrics), "the metrics (to check the citations)")
 
     async def _bounded(self, awaitable: Awaitable[T], what: str) -> T | None:
         """The result, or None and a line in ``blind_spots`` if it fails or is late."""

@@ -6,10 +6,8 @@ the search (what the index as a whole still knows of it is how rare its words ar
 product, in the same run: the first query of the panel that is nearest by BM25, by dense vectors
 and by both, unchanged.
 
-Two queries agree on their metrics if they read the same set, on their grouping if their result is
-told apart by the same labels (of the outermost aggregation; ``topk`` and the like keep those of
-what they pick, ``histogram_quantile`` takes ``le`` away). Where metrics are configured, queries are
-also run, over the last day: equal are the same labels with the same values.
+Where metrics are configured, queries are also run, over the last day, and their results compared
+(``agreement``).
 """
 
 from __future__ import annotations
@@ -32,6 +30,8 @@ from ingest.encoders.base import Encoder
 from ingest.index import Scope
 from ingest.sync_report import Progress
 from service.assembly import encoder_of
+from service.evaluation.agreement import agreement, answer_of, same_results
+from service.evaluation.model_use import ModelUse, use_of
 from service.evaluation.panels import Panel, last_day, names_of, open_panels, plain, read_panels
 from service.evaluation.statistics import CONFIDENCE, RESAMPLES, Bootstrap, Difference, Estimate
 from service.llm.models import Models
@@ -39,8 +39,7 @@ from service.metrics.catalog import Catalog, fetch_catalog
 from service.metrics.source import MetricsError, MetricsSource, Series
 from service.promql import QueryPolicy, find_query, step_of
 from service.queries.answer import QueryAnswer
-from service.queries.candidates import Origin, written_candidates
-from service.queries.expressions import Grouping, grouping_in, metrics_of, parse
+from service.queries.candidates import written_candidates
 from service.retrieval import RetrievalPolicy, Retriever
 from service.scope import QuestionScope
 from service.settings import Settings
@@ -54,14 +53,6 @@ NEAREST = {
     "nearest panel, both": RetrievalPolicy(),
 }
 MEASURES = ("metrics", "grouping", "both", "answered")
-_TOLERANCE = 1e-6
-
-
-class Answer(Frozen):
-    """What a query is compared by; None where there is no query."""
-
-    metrics: frozenset[str]
-    grouping: Grouping | None
 
 
 class SystemResult(Frozen):
@@ -76,25 +67,6 @@ class SystemResult(Frozen):
     panels: dict[str, Estimate]
     queries: dict[str, Estimate]
     equal: Estimate | None
-
-
-class ModelUse(Frozen):
-    """What the language model did for the questions, and what it took.
-
-    ``changed``: answers that are another query than without it; ``written``: those that it wrote
-    itself; ``refused``: queries of its own that the checks did not let through; ``failed``:
-    questions that it gave no usable answer to. ``seconds``: of its calls.
-    """
-
-    model: str
-    asked: int
-    changed: int
-    written: int
-    refused: int
-    failed: int
-    prompt_tokens: int
-    completion_tokens: int
-    seconds: float
 
 
 class PromqlEvaluation(Frozen):
@@ -128,21 +100,6 @@ class PromqlEvaluation(Frozen):
             "bootstrap": {"resamples": RESAMPLES, "confidence": CONFIDENCE},
             "seconds": round(self.seconds, 1),
         }
-
-
-def answer_of(query: str | None) -> Answer | None:
-    """Raises: ValueError where it is no PromQL."""
-    if query is None:
-        return None
-    return Answer(metrics=frozenset(metrics_of(parse(query))), grouping=grouping_in(query))
-
-
-def agreement(answer: Answer | None, gold: Answer) -> tuple[float, float, float]:
-    """Whether metrics, grouping and both agree."""
-    if answer is None:
-        return 0.0, 0.0, 0.0
-    metrics, grouping = answer.metrics == gold.metrics, answer.grouping == gold.grouping
-    return float(metrics), float(grouping), float(metrics and grouping)
 
 
 async def evaluate_promql(
@@ -355,46 +312,6 @@ class _Evaluation:
             named_dashboard=self._name_dashboard,
             seconds=seconds,
         )
-
-
-def use_of(
-    models: Models, answers: Sequence[QueryAnswer], without: Sequence[str | None]
-) -> ModelUse:
-    """What the small model did for these answers; ``without``: the queries found without it."""
-    calls = [call.usage for answer in answers for call in answer.calls]
-    of_model = f"the language model {models.small.name}:"
-    return ModelUse(
-        model=models.small.name,
-        asked=len(answers),
-        changed=sum(one.query != other for one, other in zip(answers, without, strict=True)),
-        written=sum(one.origin is Origin.MODEL for one in answers),
-        refused=sum(
-            other.origin is Origin.MODEL and other.refused is not None
-            for one in answers
-            for other in one.considered
-        ),
-        failed=sum(any(line.startswith(of_model) for line in one.missing) for one in answers),
-        prompt_tokens=sum(usage.prompt_tokens for usage in calls),
-        completion_tokens=sum(usage.completion_tokens for usage in calls),
-        seconds=sum(usage.seconds for usage in calls),
-    )
-
-
-def same_results(found: Sequence[Series], gold: Sequence[Series]) -> bool:
-    """Whether two answers have the same series (but for the metric's name) with the same values."""
-    if len(found) != len(gold):
-        return False
-    by_labels = {_labels(one): one for one in gold}
-    return all(
-        (other := by_labels.get(_labels(one))) is not None
-        and np.array_equal(one.times, other.times)
-        and np.allclose(one.values, other.values, rtol=_TOLERANCE, atol=0.0, equal_nan=True)
-        for one in found
-    )
-
-
-def _labels(series: Series) -> frozenset[tuple[str, str]]:
-    return frozenset((k, v) for k, v in series.labels.items() if k != "__name__")
 
 
 def _arrays(rows: Mapping[str, Sequence[tuple[float, ...]]]) -> dict[str, NDArray[np.float64]]:

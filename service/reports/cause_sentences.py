@@ -84,8 +84,13 @@ class CauseSentences:
         cited = quotation(self._findings.documents, known.document_id, known.sentence)
         if cited is None:
             return None
+        window = self._findings.scope.window
         if not known.incident:
             lead = f"The runbook {known.title} lists:"
+        elif known.happened is not None and window.contains(known.happened):
+            # No precedent: it is what people say about this very incident.
+            said = "Confirmed" if known.confirmed else "Suspected"
+            lead = f"{said} by people for this very time, in {known.title}:"
         elif known.confirmed:
             lead = f"Confirmed cause of {known.title}:"
         else:

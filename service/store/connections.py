@@ -8,6 +8,7 @@ READ COMMITTED; what must be atomic there is one statement or takes a row lock.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from datetime import UTC, datetime
@@ -73,6 +74,7 @@ class Connections:
         self._engine = engine
         self.place = place
         self.now = clock
+        self._writing = asyncio.Lock()
 
     def read(self) -> AbstractAsyncContextManager[AsyncConnection]:
         """A transaction that reads. Raises: StoreUnavailable, StoreError."""
@@ -83,7 +85,16 @@ class Connections:
 
         Raises: StoreUnavailable, Conflict, StoreError.
         """
-        return self._transaction("BEGIN IMMEDIATE")
+        if self.is_postgresql:
+            return self._transaction("BEGIN")
+        return self._in_turn()
+
+    @asynccontextmanager
+    async def _in_turn(self) -> AsyncIterator[AsyncConnection]:
+        """A transaction that writes to SQLite. Those of this process wait for each other here, in
+        order: SQLite only looks now and then whether its lock is free, and some wait for long."""
+        async with self._writing, self._transaction("BEGIN IMMEDIATE") as connection:
+            yield connection
 
     @asynccontextmanager
     async def _transaction(self, begin: str) -> AsyncIterator[AsyncConnection]:

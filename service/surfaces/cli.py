@@ -1,4 +1,4 @@
-"""The command ``why``: ingest, search, ask, chart, eval, backtest, llm.
+"""The command ``why``: what it can do, and how its failures are told.
 
 Exit codes: 0 all is well; 1 it ran, and something was reported (a file that could not be read);
 2 it could not run (a wrong setting, no index).
@@ -21,10 +21,15 @@ from stamina.instrumentation import LoggingOnRetryHook, set_on_retry_hooks
 
 from ingest.documents import SourceKind
 from service.settings import SettingsError
+from service.surfaces.cli_act import act
+from service.surfaces.cli_brief import brief
 from service.surfaces.cli_dashboard import dashboard
 from service.surfaces.cli_fleet import fleet, run
+from service.surfaces.cli_incidents import incidents
 from service.surfaces.cli_llm import llm
+from service.surfaces.cli_mcp import mcp
 from service.surfaces.cli_promql import chart, promql
+from service.surfaces.cli_serve import keys, serve
 from service.surfaces.options import AsOf, Config, Json, Since, Until, settings_at
 
 if TYPE_CHECKING:
@@ -42,9 +47,13 @@ app = typer.Typer(
 evaluate = typer.Typer(help="Measure how good the answers are.", no_args_is_help=True)
 app.add_typer(evaluate, name="eval")
 app.add_typer(llm, name="llm")
+app.add_typer(incidents, name="incidents")
+app.add_typer(act, name="act")
+app.add_typer(keys, name="keys")
 app.command()(chart)
+app.command()(mcp)
 evaluate.command()(promql)
-for command in (fleet, run, dashboard):
+for command in (fleet, run, dashboard, brief, serve):
     app.command()(command)
 
 _PROBLEMS_SHOWN = 20
@@ -54,6 +63,7 @@ def main() -> None:
     """Entry point: failures that a reader can repair become one line on stderr."""
     from ingest.encoders.base import EncoderError
     from ingest.index import IndexFailure
+    from service.briefing.errors import BriefingError
     from service.llm.base import LlmError
     from service.scope import ScopeError
 
@@ -62,7 +72,14 @@ def main() -> None:
     set_on_retry_hooks([LoggingOnRetryHook])
     try:
         app()
-    except (SettingsError, ScopeError, IndexFailure, EncoderError, LlmError) as error:
+    except (
+        SettingsError,
+        ScopeError,
+        IndexFailure,
+        EncoderError,
+        LlmError,
+        BriefingError,
+    ) as error:
         typer.echo(f"why: {error}", err=True)
         sys.exit(2)
 
@@ -76,31 +93,24 @@ def ingest(
     as_json: Json = False,
 ) -> None:
     """Bring the index up to date with the configured sources."""
-    from ingest.chunking import ChunkingPolicy
-    from ingest.sync import sync
-    from service.assembly import encoder_of, sources_of, store_of
+    from service.store import Database, StoreError
     from service.surfaces.progress import progress_bar
+    from service.workspace import open_workspace
 
     settings, _ = settings_at(config)
-    sources = sources_of(settings)
 
     async def run() -> SyncReport:
-        store = store_of(settings)
-        try:
+        async with (
+            await Database.open(settings) as database,
+            open_workspace(settings, database=database) as workspace,
+        ):
             with progress_bar() as on_progress:
-                return await sync(
-                    sources,
-                    store,
-                    encoder=encoder_of(settings),
-                    policy=ChunkingPolicy(),
-                    redact_emails=settings.redact_emails,
-                    dry_run=dry_run,
-                    on_progress=on_progress,
-                )
-        finally:
-            await store.aclose()
+                return await workspace.sync(dry_run=dry_run, on_progress=on_progress)
 
-    report = asyncio.run(run())
+    try:
+        report = asyncio.run(run())
+    except StoreError as error:
+        raise SettingsError(f"the database of what was added by hand: {error}") from error
     if as_json:
         typer.echo(report.model_dump_json(indent=2))
     else:

@@ -96,7 +96,8 @@ def test_a_cause_is_confirmed_and_rejected_by_its_number(why: Why, settings: Set
     done = why("incidents", "confirm", report, "--cause", "2", "--text", "Locks.", "--sync")
     assert done.exit_code == 0, done.stderr
     assert "Trouble with checkout" in done.stdout
-    assert "Confirmed cause of Trouble with checkout" in why("ask", "Why was checkout slow?").stdout
+    again = why("ask", "Why was checkout slow?").stdout
+    assert "Confirmed by people for this very time, in Trouble with checkout" in again
     assert why("incidents", "reject", report, "--cause", "2").exit_code == 0
     (item,) = listed(why)
     assert item["provenance"] == f"confirmed by nobody any more from report {report}"
