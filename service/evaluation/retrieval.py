@@ -90,9 +90,10 @@ async def _evaluate(
     stored = {
         row.document_id for name in await index.sources() for row in await index.inventory(name)
     }
+    alone = policy.model_copy(update={"said": 0.0, "says": 0.0})
     policies = {
-        "bm25": policy.model_copy(update={"dense": False}),
-        "dense": policy.model_copy(update={"sparse": False}),
+        "bm25": alone.model_copy(update={"dense": False}),
+        "dense": alone.model_copy(update={"sparse": False}),
         PRODUCT: policy,
     }
     gold = [question.gold for question in questions]

@@ -68,6 +68,9 @@ def unsupported(
     for name in mentioned(rest, names):
         if not mentioned(words, [name]):
             return f"{name} does not occur in what is cited"
+    for citation in citations:
+        if isinstance(citation, PassageCitation):
+            rest = rest.replace(citation.title, " ")  # as a whole, before its numbers are read
     for pattern in (_TICKET, _CODE, _VERSION):
         for found in pattern.findall(rest):
             if found.strip("`") not in words:

@@ -38,7 +38,7 @@ CHUNK = Chunk(
     revision="r1",
     source="incidents",
     kind=SourceKind.INCIDENTS,
-    title="INC-1: Session cache full",
+    title="INC-1: Session cache 2 full",
     url="https://wiki.example/inc-1",
     origin="inc-1.md",
     ordinal=0,
@@ -113,7 +113,7 @@ def holds(text: str, *citations: Citation) -> bool:
 @pytest.mark.parametrize(
     ("text", "citations"),
     [
-        (f"In INC-1: Session cache full the cause was “{QUOTE}”", [PASSAGE]),
+        (f"In INC-1: Session cache 2 full the cause was “{QUOTE}”", [PASSAGE]),
         ("Connected clients of session-cache rose from 421 to 3,998 by 01:50.", [METRIC]),
         ("Latency in eu-west went to 3.25 s at 01:50.", [LATENCY]),
         ("Latency in eu-west went to 3246 ms at 01:50.", [LATENCY]),
