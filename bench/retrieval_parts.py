@@ -1,7 +1,7 @@
 """What each part of the search is worth: ``python -m bench.retrieval_parts``.
 
 The shared pairs, asked with everything on and with one part off. The weights of titles were chosen
-on every other question (the first of the two halves) and are tested on the rest.
+on every other question, the first of the two halves.
 """
 
 from __future__ import annotations
