@@ -26,12 +26,23 @@ const OF_A_CAUSE = [
 export class Feedback {
   #path;
   #groups = [];
+  #last = Promise.resolve();
 
   constructor(reportId) {
     this.#path = `/v1/reports/${encodeURIComponent(reportId)}/feedback`;
   }
 
-  async load() {
+  /** One after another: what is said later must arrive later, too. */
+  #inTurn(work) {
+    this.#last = this.#last.catch(() => {}).then(work);
+    return this.#last;
+  }
+
+  load() {
+    return this.#inTurn(() => this.#read());
+  }
+
+  async #read() {
     try {
       const { items, you } = await getJson(this.#path);
       for (const group of this.#groups) {
@@ -77,7 +88,7 @@ export class Feedback {
             "aria-pressed": "false",
             "aria-label": component === null ? done : null,
             class: `say ${verdict}`,
-            on: { click: () => say(verdict, done) },
+            on: { click: () => this.#inTurn(() => say(verdict, done)) },
           },
           face(),
         ),
