@@ -10,6 +10,7 @@ from contextlib import AsyncExitStack
 
 from service.events import OnEvent
 from service.learning import Taken, take_feedback
+from service.pages import page_of
 from service.readers import Reader
 from service.reports.model import Report
 from service.store import Database, NotFound, StoredReport, Surface, Verdict
@@ -81,7 +82,6 @@ class Desk:
         """
         stored = await self.get(report_id, reader)
         settings = self.workspace.settings
-        base = settings.public_url
         async with AsyncExitStack() as stack:
             retriever = None
             if verdict is Verdict.CONFIRM:
@@ -96,6 +96,6 @@ class Desk:
                 at=self.workspace.moment(),
                 note=note,
                 retriever=retriever,
-                url=f"{base.rstrip('/')}/reports/{stored.id}" if base else None,
+                url=page_of(settings, stored.id),
                 redact_emails=settings.redact_emails,
             )

@@ -198,18 +198,18 @@ class Workspace:
     async def fleet(self, asked: Asked, audience: tuple[str, ...]) -> FleetReport:
         """Which machines need maintenance. Raises: ScopeError."""
         moment = asked.as_of or self.moment()
-        async with self._parts(audience, moment) as parts:
-            return await inspector_on(
-                self.settings, parts, catalogs=self._catalogs, audience=audience
-            ).fleet(asked.text, now=moment, since=asked.since, until=asked.until)
+        async with self.inspector(audience, moment) as inspector:
+            return await inspector.fleet(
+                asked.text, now=moment, since=asked.since, until=asked.until
+            )
 
     async def runs(self, asked: Asked, audience: tuple[str, ...]) -> RunsReport:
         """How training runs are doing. Raises: ScopeError."""
         moment = asked.as_of or self.moment()
-        async with self._parts(audience, moment) as parts:
-            return await inspector_on(
-                self.settings, parts, catalogs=self._catalogs, audience=audience
-            ).runs(asked.text, now=moment, since=asked.since, until=asked.until)
+        async with self.inspector(audience, moment) as inspector:
+            return await inspector.runs(
+                asked.text, now=moment, since=asked.since, until=asked.until
+            )
 
     async def search(
         self,

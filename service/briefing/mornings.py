@@ -33,6 +33,25 @@ class Mornings:
         """The briefing of that morning as it was made, if it was. Raises: StoreError."""
         return _read(await self._database.briefings.get(day, zone, audience))
 
+    async def current(
+        self,
+        day: date,
+        zone: str,
+        audience: tuple[str, ...],
+        *,
+        now: datetime,
+        fresh: timedelta = timedelta(0),
+    ) -> Briefing:
+        """The kept briefing, if its night was over when it was made, or it was made less than
+        ``fresh`` before ``now``; else a new one.
+
+        Raises: NoSuchNight, SettingsError, StoreError.
+        """
+        kept = await self.kept(day, zone, audience)
+        if kept is not None and (kept.asked_at > kept.window.end or now - kept.asked_at < fresh):
+            return kept
+        return await self.brief(day, zone, audience, now=now)
+
     async def brief(
         self, day: date, zone: str, audience: tuple[str, ...], *, now: datetime
     ) -> Briefing:

@@ -21,7 +21,7 @@ from service.surfaces.http.ask import unless_gone
 from service.surfaces.http.auth import Asking
 from service.surfaces.http.negotiation import preferred
 from service.surfaces.http.reports import drawing
-from service.surfaces.http.serving import Server, Serving
+from service.surfaces.http.serving import Server
 from service.surfaces.http.times import FIRST_DAY, LAST_DAY
 
 router = APIRouter(prefix="/v1/briefings", tags=["briefings"])
@@ -58,7 +58,11 @@ async def get_briefing(
     zone = timezone or serving.settings.timezone
     if date == "today":
         date = serving.workspace.moment().astimezone(zone_named(zone)).date()
-    briefing = await unless_gone(request, briefing_of(serving, date, zone, caller.reader.audience))
+    mornings = Mornings(serving.database, serving.workspace.briefer)
+    made = mornings.current(
+        date, zone, caller.reader.audience, now=serving.workspace.moment(), fresh=_FRESH
+    )
+    briefing = await unless_gone(request, made)
     headers = {"Vary": "Accept"}
     if media_type == "text/markdown":
         return Response(to_markdown(briefing), media_type=media_type, headers=headers)
@@ -67,22 +71,6 @@ async def get_briefing(
         html = await asyncio.to_thread(_page, briefing)
         return Response(html, media_type=media_type, headers=headers)
     return Response(briefing.model_dump_json(), media_type=media_type, headers=headers)
-
-
-async def briefing_of(
-    serving: Serving, date: datetime.date, zone: str, audience: tuple[str, ...]
-) -> Briefing:
-    """The kept briefing, if its night was over when it was made, or it was made just now; else
-    a new one.
-
-    Raises: NoSuchNight, SettingsError, StoreError.
-    """
-    mornings = Mornings(serving.database, serving.workspace.briefer)
-    now = serving.workspace.moment()
-    kept = await mornings.kept(date, zone, audience)
-    if kept is not None and (kept.asked_at > kept.window.end or now - kept.asked_at < _FRESH):
-        return kept
-    return await mornings.brief(date, zone, audience, now=now)
 
 
 def _page(briefing: Briefing) -> str:

@@ -20,9 +20,6 @@ def briefs_of(desk: Desk) -> Briefs:
         now = desk.workspace.moment()
         where = zone or desk.workspace.settings.timezone
         morning = day or now.astimezone(zone_named(where)).date()
-        kept = await mornings.kept(morning, where, reader.audience)
-        if kept is not None and kept.asked_at > kept.window.end:
-            return kept
-        return await mornings.brief(morning, where, reader.audience, now=now)
+        return await mornings.current(morning, where, reader.audience, now=now)
 
     return brief
