@@ -43,7 +43,7 @@ FOLDER_TITLE = "Why"
 _PANELS = 12
 """Panels that are looked for."""
 _RELEVANT = 0.35
-"""Cosine below which a panel is not about the question, as ``EnginePolicy.relevant``."""
+"""Cosine below which a panel is not about the question, as ``InvestigationPolicy.relevant``."""
 _SAVED_BY = "Made by Why"
 
 

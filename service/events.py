@@ -7,15 +7,23 @@ nothing that could still be dropped is ever shown.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Annotated, Literal
 
 from pydantic import Field
 
 from ingest.documents import Frozen, SourceKind, UtcTime
+from service.causes.ranking import RankedCause
+from service.metrics.labels import component_of, region_of
+from service.metrics.observe import Observation
 from service.metrics.source import Alert, Change
 from service.reports.model import Citation
+from service.reports.phrases import name_of
+from service.retrieval import Passage
 from service.scope import QuestionScope
+
+_TOLD = 20
+"""Signals, alerts and changes that whoever watches is told while the report is made."""
 
 
 class ScopeRead(Frozen):
@@ -101,3 +109,55 @@ Event = Annotated[
 ]
 OnEvent = Callable[[Event], None]
 """Called from the event loop, and must not block."""
+
+
+def passages_found(passages: Sequence[Passage]) -> PassagesFound:
+    """As an event."""
+    return PassagesFound(
+        passages=tuple(
+            FoundPassage(
+                document_id=passage.chunk.document_id,
+                kind=passage.chunk.kind,
+                title=passage.chunk.title,
+                url=passage.chunk.url,
+                score=passage.score,
+            )
+            for passage in passages
+        )
+    )
+
+
+def signals_seen(observation: Observation) -> SignalsSeen:
+    """As an event: the strongest first, and of everything so much as anybody reads."""
+    strongest = sorted(observation.signals, key=lambda signal: -abs(signal.strength))
+    return SignalsSeen(
+        reached=observation.reached,
+        signals=tuple(
+            SeenSignal(
+                title=name_of(signal),
+                component=component_of(signal.labels),
+                region=region_of(signal.labels),
+                started=signal.onset,
+                strength=signal.strength,
+                url=signal.url,
+            )
+            for signal in strongest[:_TOLD]
+        ),
+        alerts=observation.alerts[:_TOLD],
+        changes=observation.changes[:_TOLD],
+    )
+
+
+def causes_ranked(ranked: Sequence[RankedCause]) -> CausesRanked:
+    """As an event."""
+    return CausesRanked(
+        causes=tuple(
+            Candidate(
+                component=cause.component,
+                region=cause.region,
+                score=cause.score,
+                confidence=cause.confidence,
+            )
+            for cause in ranked
+        )
+    )

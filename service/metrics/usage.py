@@ -26,9 +26,9 @@ class Use(Frozen):
     url: str | None
     written_at: UtcTime | None
 
-    def visible(self, as_of: datetime, excluded: Collection[str]) -> bool:
+    def visible(self, as_of: datetime | None, excluded: Collection[str]) -> bool:
         return self.document_id not in excluded and (
-            self.written_at is None or self.written_at <= as_of
+            self.written_at is None or as_of is None or self.written_at <= as_of
         )
 
 
@@ -46,8 +46,8 @@ class Usage(Frozen):
     metrics: dict[str, tuple[Use, ...]] = Field(default_factory=dict)
     rules: dict[str, tuple[Rule, ...]] = Field(default_factory=dict)
 
-    def visible(self, as_of: datetime, excluded: Collection[str]) -> Usage:
-        """What was written by then and isn't excluded."""
+    def visible(self, as_of: datetime | None, excluded: Collection[str]) -> Usage:
+        """What was written by then (None: ever) and isn't excluded."""
         metrics = {
             metric: tuple(use for use in uses if use.visible(as_of, excluded))
             for metric, uses in self.metrics.items()

@@ -197,9 +197,9 @@ def test_metrics_that_never_answer_do_not_keep_the_report(company: Settings) -> 
     now = moment_of(company)
 
     async def run() -> Report:
-        async with open_engine(company, as_of=now) as engine:
-            engine._metrics = SlowMetrics()  # type: ignore[assignment]
-            engine._deadline = timedelta(seconds=1.5)
+        hurried = company.model_copy(update={"deadline": 1.5})
+        async with open_engine(hurried, as_of=now) as engine:
+            engine.tamper_with(lambda _: SlowMetrics())  # type: ignore[arg-type,return-value]
             return await engine.ask(QUESTION, now=now)
 
     report = asyncio.run(run())
@@ -234,7 +234,7 @@ def test_what_a_writer_makes_up_is_removed_and_counted(company: Settings, report
 
     async def run() -> Report:
         async with open_engine(company, as_of=now) as engine:
-            engine._writer = Inventive()
+            engine.write_with(Inventive())
             return await engine.ask(QUESTION, now=now)
 
     checked = asyncio.run(run())

@@ -84,7 +84,7 @@ def ask(settings: Settings, model: ScriptedModel | None) -> Report:
     async def run() -> Report:
         async with open_engine(settings, as_of=now) as engine:
             if model is not None:
-                engine._writer = LanguageWriter(
+                writer = LanguageWriter(
                     model,
                     otherwise=ExtractiveWriter(),
                     budget=lambda: Budget(tokens=2_000_000, seconds=30),
@@ -97,6 +97,7 @@ def ask(settings: Settings, model: ScriptedModel | None) -> Report:
                         answer_tokens=400_000,
                     ),
                 )
+                engine.write_with(writer)
             return await engine.ask(QUESTION, now=now)
 
     return asyncio.run(run())

@@ -60,7 +60,7 @@ def ask(company: Settings, script: Script | list[Line]) -> tuple[Report, Scripte
 
     async def run() -> Report:
         async with open_engine(company, as_of=now) as engine:
-            engine._writer = writer
+            engine.write_with(writer)
             return await engine.ask(QUESTION, now=now)
 
     return asyncio.run(run()), model

@@ -1,0 +1,93 @@
+"""The documents of one question: as its reader may see them, and within its deadline."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+from ingest.documents import Chunk, RunbookFacts, SourceKind
+from ingest.index import Scope
+from service.causes.ranking import RankedCause
+from service.deadline import Deadline
+from service.metrics.catalog import Catalog
+from service.metrics.usage import Usage, UsageCache
+from service.retrieval import Passage, Retriever
+from service.scope import mentioned
+
+_RUNBOOKS = 3
+"""Runbooks that are looked at for what to do about a cause."""
+
+
+class Library:
+    """Where ``retriever`` is None there is nothing in it; the caller's report says why."""
+
+    def __init__(
+        self, retriever: Retriever | None, reader: Scope, deadline: Deadline, usages: UsageCache
+    ) -> None:
+        self._retriever = retriever
+        self._reader = reader
+        self._deadline = deadline
+        self._usages = usages
+
+    async def search(
+        self, text: str, *, limit: int, kinds: tuple[SourceKind, ...] = ()
+    ) -> list[Passage]:
+        """The best passages of these kinds, best first."""
+        if self._retriever is None:
+            return []
+        scope = self._reader.model_copy(update={"kinds": kinds})
+        found = await self._deadline.bounded(
+            self._retriever.search(text, scope=scope, limit=limit), "the documents"
+        )
+        return found or []
+
+    async def documents(self, ids: Sequence[str]) -> Mapping[str, tuple[Chunk, ...]]:
+        """All chunks of these documents, in order."""
+        if self._retriever is None or not ids:
+            return {}
+        found = await self._deadline.bounded(
+            self._retriever.documents(ids, scope=self._reader), "the documents"
+        )
+        return found or {}
+
+    async def usage(self, catalog: Catalog) -> Usage:
+        """Which panels and rules use which metric."""
+        retriever, reader = self._retriever, self._reader
+        if retriever is None:
+            return Usage()
+        everything = Scope(
+            audience=reader.audience, kinds=(SourceKind.DASHBOARDS, SourceKind.ALERTS)
+        )
+        usage = await self._deadline.bounded(
+            self._usages.of(
+                reader.audience, catalog.names, lambda: retriever.everything(scope=everything)
+            ),
+            "the documents",
+        )
+        return (usage or Usage()).visible(reader.as_of, reader.excluded_documents)
+
+    async def runbooks_for(self, cause: RankedCause) -> list[Passage]:
+        """What to do about it: undo the change, or look after the component's metrics."""
+        if cause.changes:
+            text = f"roll back: {cause.changes[0].text}"
+        else:
+            metrics = [f"{s.title} {s.metric}" for s in cause.signals[:2]]
+            known = [known.sentence for known in cause.known[:1]]
+            text = f"{cause.component}: {', '.join([*cause.alerts, *(metrics or known)])}"
+        found = await self.search(text, limit=_RUNBOOKS, kinds=(SourceKind.RUNBOOKS,))
+        if cause.changes:
+            return found
+        documents = await self.documents([p.chunk.document_id for p in found])
+        about = [p for p in found if _is_about(documents.get(p.chunk.document_id, ()), cause)]
+        return sorted(about, key=lambda p: not _is_for(p.chunk, cause.alerts))
+
+
+def _is_for(chunk: Chunk, alerts: Sequence[str]) -> bool:
+    return isinstance(chunk.facts, RunbookFacts) and bool({*alerts} & {*chunk.facts.alerts})
+
+
+def _is_about(chunks: Sequence[Chunk], cause: RankedCause) -> bool:
+    """Whether a runbook names the component or one of the metrics that changed."""
+    names = [cause.component, *(signal.metric for signal in cause.signals)]
+    return any(
+        cause.component in chunk.services or mentioned(chunk.text, names) for chunk in chunks
+    )
