@@ -16,6 +16,8 @@ lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
+	$(BIN)/hadolint Dockerfile
+	$(BIN)/yamllint --strict compose.yaml deploy
 
 # --no-deps: the lock is complete, so pip needs no resolver. --no-compile: bytecode is written
 # when a module is first imported, which spares compiling the many that never are.
