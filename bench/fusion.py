@@ -23,7 +23,7 @@ from ingest.sync import sync
 from service.assembly import encoder_of
 from service.evaluation.pairs import Corpora, Pair, read_pairs
 from service.evaluation.statistics import MEASURES, score_rankings
-from service.retrieval import document_scores
+from service.retrieval.scores import stage_scores
 from service.settings import Settings
 
 PREFETCHES = (50, 100)
@@ -96,7 +96,7 @@ async def compare(data: Path) -> None:
                 ranking = by_document_ranks(k, weights)
                 report(pairs, found, ranking, f"RRF, k {k}", "documents", prefetch, weights)
             for read in (*CANDIDATES, 2 * prefetch):
-                ranking = by_document_scores(read)
+                ranking = by_stage_scores(read)
                 of = f"documents of {read} chunks"
                 report(pairs, found, ranking, "DBSF", of, prefetch, (1.0, 1.0))
         await index.aclose()
@@ -108,9 +108,9 @@ def in_order(hits: Sequence[Hit]) -> list[str]:
     return list(dict.fromkeys(hit.chunk.document_id for hit in hits))
 
 
-def by_document_scores(candidates: int) -> Ranking:
+def by_stage_scores(candidates: int) -> Ranking:
     """As the product ranks, with so many chunks."""
-    return lambda hits: best_first(document_scores(hits[:candidates]))
+    return lambda hits: best_first(stage_scores(hits[:candidates]))
 
 
 def by_document_ranks(k: int, weights: tuple[float, float]) -> Ranking:

@@ -1,42 +1,60 @@
 """What each part of the search is worth: ``python -m bench.retrieval_parts``.
 
-The shared pairs, asked with everything on and with one part off. The weights of titles were chosen
-on every other question, the first of the two halves.
+Several corpora (``question_sets``), asked with everything on and with one part off, changed or
+added. What a row chooses for itself it chooses on the first half, the even questions, as the
+search's own weights were; gains and losses are of the second half, with a paired bootstrap.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import re
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from tempfile import TemporaryDirectory
 
-from bench.shared_data import PAIRS, add_data_option, runbook_folders
-from ingest.chunking import ChunkingPolicy
-from ingest.documents import SourceKind
-from ingest.index import Scope, open_store
-from ingest.sources import open_source
-from ingest.sync import sync
+from bench.asked import DEPTH, BareBm25, KeptEncoder, Scores, Way, found_by, indexed, scores_of
+from bench.bge import BgeSmall
+from bench.question_sets import Question, QuestionSet, tuned, untouched
+from bench.shared_data import add_data_option
+from ingest.encoders.base import Encoder
+from ingest.index import Index, Scope
 from service.assembly import encoder_of
-from service.evaluation.pairs import Corpora, read_pairs
-from service.evaluation.statistics import MEASURES, Bootstrap, score_rankings
-from service.retrieval import RetrievalPolicy, Retriever
+from service.evaluation.statistics import MEASURES, Bootstrap
+from service.retrieval import Passage, RetrievalPolicy, Retriever
+from service.retrieval.scores import scaled
 from service.settings import Settings
 
 FULL = "everything"
+_NOW = RetrievalPolicy()
+_STAGES = RetrievalPolicy.alone(dense=1.0, sparse=1.0)
+_WEIGHTS = (0.1, 0.25, 0.5, 1.0)
+"""That an added part may have."""
+_HALF_LIFE = 365.0
+"""Days in which freshness halves."""
+_HUMPS = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
+_MEASURES = list(MEASURES)
+
+
+def _with(**changes: float) -> RetrievalPolicy:
+    return _NOW.model_copy(update=changes)
+
+
 POLICIES = {
-    FULL: RetrievalPolicy(),
-    "without titles": RetrievalPolicy(said=0.0, says=0.0),
-    "without what the title asks for (said)": RetrievalPolicy(said=0.0),
-    "without what the question asks for (says)": RetrievalPolicy(says=0.0),
-    "titles half as heavy": RetrievalPolicy(said=0.5, says=0.5),
-    "titles twice as heavy": RetrievalPolicy(said=2.0, says=2.0),
-    "without dense": RetrievalPolicy(dense=False),
-    "without BM25": RetrievalPolicy(sparse=False),
-    "BM25 alone": RetrievalPolicy(dense=False, said=0.0, says=0.0),
-    "dense alone": RetrievalPolicy(sparse=False, said=0.0, says=0.0),
+    FULL: _NOW,
+    "without titles": _with(title=0.0),
+    "without headings": _with(heading=0.0),
+    "without the share of the question": _with(covered=0.0),
+    "without identifiers on their own": _with(named=0.0),
+    "without folding and spreading": _with(same=2.0, most_alike=5),
+    "dense as heavy as BM25": _with(dense=1.0),
+    "titles twice as heavy": _with(title=2.0),
+    "without dense": _with(dense=0.0),
+    "without BM25": _with(sparse=0.0),
+    "both stages and nothing else": _STAGES,
+    "BM25 alone": RetrievalPolicy.alone(sparse=1.0),
+    "dense alone": RetrievalPolicy.alone(dense=1.0),
 }
-SHOWN = ("recall@1", "recall@5", "MRR")
 
 
 def main() -> None:
@@ -46,46 +64,140 @@ def main() -> None:
 
 
 async def compare(data: Path) -> None:
-    corpora = Corpora(runbook_folders(data))
-    pairs = read_pairs(data / PAIRS, corpora)
     encoder = encoder_of(Settings())
-    scores = {}
-    with TemporaryDirectory() as scratch:
-        store = open_store(directory=Path(scratch))
-        sources = [
-            open_source(SourceKind.RUNBOOKS, name=name, path=path)
-            for name, path in corpora.folders.items()
-        ]
-        await sync(sources, store, encoder=encoder, policy=ChunkingPolicy())
-        index = await store.open_current()
+    for asked in (*tuned(data), *untouched(data)):
+        report(asked, await compare_on(asked, encoder))
+
+
+async def compare_on(asked: QuestionSet, encoder: Encoder) -> dict[str, Scores]:
+    """The scores of every question, by row of the table."""
+    kept = KeptEncoder(encoder)
+    scores: dict[str, Scores] = {}
+
+    async def add(name: str, way: Way) -> None:
+        scores[name] = await scores_of(asked.questions, way)
+
+    async with indexed(asked, kept) as index:
         for name, policy in POLICIES.items():
-            retriever = Retriever(index, encoder, policy=policy)
-            rankings = [
-                [
-                    passage.chunk.document_id
-                    for passage in await retriever.search(pair.query, scope=Scope(), limit=10)
-                ]
-                for pair in pairs
-            ]
-            scores[name] = score_rankings([pair.gold for pair in pairs], rankings)
-        await index.aclose()
-        await store.aclose()
-    bootstrap = Bootstrap(scores)
-    columns = list(MEASURES)
-    print(f"| search | recall@1 | its halves | {' | '.join(SHOWN[1:])} | recall@1 lost by it |")
-    print("| --- | ---: | ---: | ---: | ---: | ---: |")
-    for name in POLICIES:
-        first = scores[name][:, columns.index("recall@1")]
-        values = bootstrap.estimates(name)
+            await add(name, found_by(Retriever(index, kept, policy=policy)))
+        for name, ways in added_parts(index, kept).items():
+            found = {weight: await scores_of(asked.questions, way) for weight, way in ways.items()}
+            best = max(found, key=lambda weight: found[weight][::2].mean(axis=0)[0])
+            scores[f"{name}, weight {best:g}"] = found[best]
+        if any(question.alert for question in asked.questions):
+            retriever = Retriever(index, kept)
+            await add("asked with the alert's name", found_by(retriever, with_name))
+            await add("asked with its name as words", found_by(retriever, with_words))
+    bare = KeptEncoder(encoder, bare=True)
+    async with indexed(asked, bare) as index:
+        await add("context not in dense", found_by(Retriever(index, bare)))
+    async with indexed(asked, bare, bm25=BareBm25) as index:
+        await add("context in neither", found_by(Retriever(index, bare)))
+        await add("stages alone, context in neither", found_by(_stages(index, bare)))
+    async with indexed(asked, kept, bm25=BareBm25) as index:
+        await add("context not in BM25", found_by(Retriever(index, kept)))
+    other = KeptEncoder(BgeSmall())
+    async with indexed(asked, other) as index:
+        await add("bge-small-en for MiniLM", found_by(Retriever(index, other)))
+        alone = Retriever(index, other, policy=RetrievalPolicy.alone(dense=1.0))
+        await add("bge-small-en alone", found_by(alone))
+    return scores
+
+
+def _stages(index: Index, encoder: Encoder) -> Retriever:
+    return Retriever(index, encoder, policy=_STAGES)
+
+
+def added_parts(index: Index, encoder: Encoder) -> Mapping[str, Mapping[float, Way]]:
+    """What was tried and left out, by weight."""
+    retriever = Retriever(index, encoder)
+    return {
+        "with second best passages": {
+            weight: second_best(retriever, weight) for weight in _WEIGHTS
+        },
+        "with freshness": {weight: fresher(retriever, weight) for weight in _WEIGHTS},
+    }
+
+
+def second_best(retriever: Retriever, weight: float) -> Way:
+    """A document's second best passage is added to its best one."""
+
+    async def way(question: Question) -> list[str]:
+        passages = await retriever.search(
+            question.text, scope=Scope(), limit=_NOW.candidates, per_document=_NOW.candidates
+        )
+        values = [0.0] * len(passages)
+        for share, stages in (
+            (_NOW.dense, [passage.dense for passage in passages]),
+            (_NOW.sparse, [passage.sparse for passage in passages]),
+        ):
+            there = [(place, stage.score) for place, stage in enumerate(stages) if stage]
+            found = scaled([score for _, score in there])
+            for (place, _), score in zip(there, found, strict=True):
+                values[place] += share * score
+        of: dict[str, list[float]] = {}
+        for passage, value in zip(passages, values, strict=True):
+            of.setdefault(passage.chunk.document_id, []).append(value)
+        second = {document: sorted(all_, reverse=True)[1:2] for document, all_ in of.items()}
+        return _by(passages, lambda one: weight * sum(second[one.chunk.document_id]))
+
+    return way
+
+
+def fresher(retriever: Retriever, weight: float) -> Way:
+    """A later text gets up to ``weight`` more, counted from the latest that was found."""
+
+    async def way(question: Question) -> list[str]:
+        passages = await retriever.search(question.text, scope=Scope(), limit=_NOW.candidates)
+        times = [one.chunk.written_at for one in passages if one.chunk.written_at]
+
+        def bonus(passage: Passage) -> float:
+            if passage.chunk.written_at is None:
+                return 0.0
+            days = (max(times) - passage.chunk.written_at).total_seconds() / 86_400
+            return float(weight * 0.5 ** (days / _HALF_LIFE))
+
+        return _by(passages, bonus)
+
+    return way
+
+
+def _by(passages: list[Passage], bonus: Callable[[Passage], float]) -> list[str]:
+    ranked = sorted(passages, key=lambda passage: -(passage.score + bonus(passage)))
+    return list(dict.fromkeys(passage.chunk.document_id for passage in ranked))[:DEPTH]
+
+
+def with_name(question: Question) -> str:
+    return f"{question.alert}: {question.text}"
+
+
+def with_words(question: Question) -> str:
+    """``KubePodCrashLooping`` is also asked as "Kube Pod Crash Looping"."""
+    return f"{question.alert} {' '.join(_HUMPS.split(question.alert))}: {question.text}"
+
+
+def report(asked: QuestionSet, scores: Mapping[str, Scores]) -> None:
+    """Print the table of one set."""
+    half = Bootstrap({name: of[1::2] for name, of in scores.items()})
+    whole = Bootstrap(scores)
+    first = _MEASURES.index("recall@1")
+    print(f"\n**{asked.name}, {len(asked.questions)} questions**\n")
+    print("| search | recall@1 | its halves | second: recall@5 | MRR | gain | gain, all |")
+    print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
+    for name, of in scores.items():
+        values = half.estimates(name)
+        gains = [each.differences(name, FULL)["recall@1"] for each in (half, whole)]
         cells = [
-            f"{values['recall@1'].value:.3f}",
-            f"{first[::2].mean():.3f} / {first[1::2].mean():.3f}",
-            *(f"{values[measure].value:.3f}" for measure in SHOWN[1:]),
+            f"{of[:, first].mean():.3f}",
+            f"{of[::2, first].mean():.3f} / {of[1::2, first].mean():.3f}",
+            f"{values['recall@5'].value:.3f}",
+            f"{values['MRR'].value:.3f}",
+            *(
+                "" if name == FULL else f"{g.value:+.3f} ({g.low:+.3f} to {g.high:+.3f})"
+                for g in gains
+            ),
         ]
-        lost = bootstrap.differences(FULL, name)["recall@1"]
-        interval = f"{lost.value:+.3f} ({lost.low:+.3f} to {lost.high:+.3f})"
-        cells.append("" if name == FULL else interval)
-        print(f"| {name} | {' | '.join(cells)} |")
+        print(f"| {name} | {' | '.join(cells)} |", flush=True)
 
 
 if __name__ == "__main__":

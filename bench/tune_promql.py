@@ -35,7 +35,8 @@ from service.evaluation.panels import (
     plain,
     read_panels,
 )
-from service.promql import QueryPolicy, gathered, metric_words, step_of
+from service.queries.gathering import gathered, metric_words
+from service.queries.policy import QueryPolicy, step_of
 from service.queries.ranking import FIGURES, RankingWeights, figures_of, rarity_of
 from service.queries.words import wish_of
 from service.retrieval import Retriever

@@ -106,6 +106,10 @@ class Corpus:
             for name, reading in self.readings.items()
         }
 
+    def remember(self, chunks: Mapping[str, list[Chunk]]) -> None:
+        """Chunks, by document id, that were made elsewhere."""
+        self._chunks.update(chunks)
+
     def chunks(self, name: str, document_ids: Iterable[str]) -> list[Chunk]:
         """The chunks of these documents of the source ``name``, by document id and ordinal."""
         documents = self.readings[name].documents

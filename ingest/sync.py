@@ -9,7 +9,7 @@ The order of writing makes that safe:
    document counts as stored when all its chunks are;
 2. then ``keep_only`` removes everything else of that source, old revisions included.
 
-Another model or chunker is another index generation. It is filled beside the published one,
+Another model, BM25 or chunker is another index generation. It is filled beside the published one,
 which answers until the new one is complete. Complete means that nothing readers have now gets
 lost: a document that is published but cannot be read at the moment keeps the new generation
 waiting, and the report names it.
@@ -25,28 +25,20 @@ with documents.
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import AsyncExitStack, asynccontextmanager
 from time import perf_counter
 
 from ingest.chunking import ChunkingPolicy
-from ingest.corpus import Corpus, Inventory, Reading, read_source
-from ingest.documents import Chunk, Problem, Source
+from ingest.corpus import Corpus, Inventory, Reading
+from ingest.crew import Crew, Here
+from ingest.documents import Problem, Source
 from ingest.encoders.base import Encoder
 from ingest.encoders.bm25 import Bm25Encoder
-from ingest.index.base import (
-    EmbeddedChunk,
-    Index,
-    IndexLocked,
-    IndexMissing,
-    IndexSpec,
-    IndexStore,
-)
+from ingest.index.base import Index, IndexLocked, IndexMissing, IndexSpec, IndexStore
 from ingest.planning import SourcePlan
 from ingest.sync_report import Progress, SourceOutcome, SyncReport
-
-_BATCH = 64
-"""Chunks per durable write: what a killed run loses at most, and all vectors ever in memory."""
+from ingest.writing import Writer
 
 
 async def sync(
@@ -58,10 +50,12 @@ async def sync(
     redact_emails: bool = False,
     dry_run: bool = False,
     on_progress: Callable[[Progress], None] | None = None,
+    crew: Crew | None = None,
 ) -> SyncReport:
     """Bring the index up to date with these sources; any other source in it is removed.
 
     ``dry_run`` reads and compares, and writes nothing. Bad input is in the report's problems.
+    ``crew`` reads and embeds, with the same encoder, instead of this process.
 
     Raises: ValueError if there is no source or two have one name; IndexFailure as the store
     does; EncoderError as the encoder does.
@@ -75,10 +69,8 @@ async def sync(
             f"two sources are named {', '.join(sorted(shared))}; give each a name of its own"
         )
     corpus = Corpus(policy, encoder.count_tokens)
-    for source in sources:
-        corpus.readings[source.name] = await asyncio.to_thread(
-            read_source, source, redact_emails=redact_emails
-        )
+    crew = crew or Here(encoder)
+    await crew.read(sources, corpus, redact_emails=redact_emails)
     spec = IndexSpec(
         dense_model=encoder.name,
         dimensions=encoder.dimensions,
@@ -88,7 +80,7 @@ async def sync(
     if dry_run:
         report = await _forecast(corpus, store, spec)
     else:
-        report = await _write(corpus, store, spec, encoder, on_progress)
+        report = await _write(corpus, store, spec, crew, on_progress)
     return report.model_copy(update={"dry_run": dry_run, "seconds": perf_counter() - began})
 
 
@@ -115,7 +107,7 @@ async def _write(
     corpus: Corpus,
     store: IndexStore,
     spec: IndexSpec,
-    encoder: Encoder,
+    crew: Crew,
     on_progress: Callable[[Progress], None] | None,
 ) -> SyncReport:
     if corpus.empty:
@@ -128,37 +120,42 @@ async def _write(
     try:
         new = index.is_new
         stored = await _inventory(index, corpus.readings)
-        published = stored
-        blind = False
-        if new:
-            try:
-                _, published = await _published(store, corpus.readings)
-            except IndexLocked:
-                blind = True  # a service answers from it
-        work, changes = corpus.plans(stored), corpus.plans(published)
-        pending = {name: corpus.chunks(name, plan.to_write) for name, plan in work.items()}
-        writer = _Writer(index, encoder, sum(map(len, pending.values())), on_progress)
-        outcomes = []
-        complete = True
-        for name, reading in corpus.readings.items():
-            chunks = pending.pop(name)
-            await writer.write(name, chunks)
-            deleted = await index.keep_only(name, work[name].revisions)
-            waits = new and _would_lose(changes[name], work[name], reading, blind=blind)
-            complete = complete and not waits
-            outcomes.append(
-                _outcome(
-                    name,
-                    changes[name],
-                    reading,
-                    embedded=len(chunks),
-                    deleted=deleted,
-                    waits=waits,
-                )
+        async with AsyncExitStack() as stack:
+            readers = _Readers(stored)
+            if new:
+                readers = await stack.enter_async_context(_readers(store, spec, corpus.readings))
+            published = readers.stored
+            work, changes = corpus.plans(stored), corpus.plans(published)
+            pending = {name: corpus.chunks(name, plan.to_write) for name, plan in work.items()}
+            writer = Writer(
+                index,
+                crew,
+                sum(map(len, pending.values())),
+                on_progress,
+                source_of_vectors=readers.vectors,
             )
-        for name in sorted({*stored, *published} - corpus.readings.keys()):
-            deleted = await index.keep_only(name, {})
-            outcomes.append(_removal(name, published, deleted=deleted))
+            outcomes = []
+            complete = True
+            for name, reading in corpus.readings.items():
+                chunks = pending.pop(name)
+                reused = await writer.write(name, chunks)
+                deleted = await index.keep_only(name, work[name].revisions)
+                waits = new and _would_lose(changes[name], work[name], reading, blind=readers.blind)
+                complete = complete and not waits
+                outcomes.append(
+                    _outcome(
+                        name,
+                        changes[name],
+                        reading,
+                        embedded=len(chunks) - reused,
+                        reused=reused,
+                        deleted=deleted,
+                        waits=waits,
+                    )
+                )
+            for name in sorted({*stored, *published} - corpus.readings.keys()):
+                deleted = await index.keep_only(name, {})
+                outcomes.append(_removal(name, published, deleted=deleted))
         # A new one even if nothing was left to write: its last run may have died before this.
         if new or writer.done or any(outcome.chunks_deleted for outcome in outcomes):
             await index.optimize()
@@ -178,58 +175,50 @@ async def _write(
     )
 
 
+class _Readers:
+    """What readers have now. ``blind``: it could not be looked at, because a service has it open.
+
+    ``vectors`` is their index, open, where it has the dense vectors that are wanted.
+    """
+
+    def __init__(
+        self, stored: Inventory, *, vectors: Index | None = None, blind: bool = False
+    ) -> None:
+        self.stored = stored
+        self.vectors = vectors
+        self.blind = blind
+
+
+@asynccontextmanager
+async def _readers(
+    store: IndexStore, spec: IndexSpec, names: Iterable[str]
+) -> AsyncIterator[_Readers]:
+    """Open only as long as needed: an embedded index is open to one process, and what is open
+    is not dropped when another generation replaces it."""
+    try:
+        index = await store.open_current()
+    except IndexMissing:
+        yield _Readers({})
+        return
+    except IndexLocked:
+        yield _Readers({}, blind=True)
+        return
+    try:
+        stored = await _inventory(index, names)
+        if spec.has_vectors_of(index.spec):
+            yield _Readers(stored, vectors=index)
+            return
+    finally:
+        await index.aclose()
+    yield _Readers(stored)
+
+
 def _would_lose(change: SourcePlan, work: SourcePlan, reading: Reading, *, blind: bool) -> bool:
     """Whether readers would miss a document if the new generation replaced theirs.
 
     ``blind``: what readers have could not be looked at, so anything unread might be in it.
     """
     return reading.partial if blind else not work.revisions.keys() >= set(change.kept)
-
-
-class _Writer:
-    """Embeds and stores chunks, batch by batch, and keeps the time."""
-
-    def __init__(
-        self,
-        index: Index,
-        encoder: Encoder,
-        total: int,
-        on_progress: Callable[[Progress], None] | None,
-    ) -> None:
-        self.done = 0
-        self.seconds = 0.0
-        self.embedding_seconds = 0.0
-        self._index = index
-        self._encoder = encoder
-        self._sparse = Bm25Encoder(index.average_length)
-        self._total = total
-        self._on_progress = on_progress
-
-    async def write(self, source: str, chunks: Sequence[Chunk]) -> None:
-        for start in range(0, len(chunks), _BATCH):
-            batch = chunks[start : start + _BATCH]
-            texts = [chunk.embedding_text for chunk in batch]
-            began = perf_counter()
-            dense = await asyncio.to_thread(self._encoder.embed_documents, texts)
-            self.embedding_seconds += perf_counter() - began
-            sparse = self._sparse.embed_documents(texts)
-            await self._index.upsert(
-                [
-                    EmbeddedChunk(chunk, vector, terms)
-                    for chunk, vector, terms in zip(batch, dense, sparse, strict=True)
-                ]
-            )
-            self.seconds += perf_counter() - began
-            self.done += len(batch)
-            if self._on_progress is not None:
-                self._on_progress(
-                    Progress(
-                        source=source,
-                        done=self.done,
-                        total=self._total,
-                        texts_per_second=self.done / self.seconds,
-                    )
-                )
 
 
 async def _published(store: IndexStore, names: Iterable[str]) -> tuple[IndexSpec | None, Inventory]:
@@ -255,6 +244,7 @@ def _outcome(
     reading: Reading,
     *,
     embedded: int,
+    reused: int = 0,
     deleted: int = 0,
     waits: bool = False,
 ) -> SourceOutcome:
@@ -284,6 +274,7 @@ def _outcome(
         unchanged=len(plan.unchanged),
         kept=len(plan.kept),
         chunks_embedded=embedded,
+        chunks_reused=reused,
         chunks_deleted=deleted,
         problems=tuple(problems),
         redacted=dict(sorted(reading.redacted.items())),

@@ -24,8 +24,9 @@ class SourceOutcome(Frozen):
     """What happened to one source, counted in documents against what readers had before.
 
     ``kept`` were not read this time and stay as they were, because of a problem.
-    ``redacted`` counts what was taken out of this reading, by kind of secret. In a dry run
-    ``chunks_embedded`` is what would be embedded and ``chunks_deleted`` is 0.
+    ``redacted`` counts what was taken out of this reading, by kind of secret. ``chunks_reused``
+    were written anew with the dense vectors of the published index. In a dry run
+    ``chunks_embedded`` is what would be embedded (reused or not) and the other two are 0.
     """
 
     source: str
@@ -37,6 +38,7 @@ class SourceOutcome(Frozen):
     unchanged: int = 0
     kept: int = 0
     chunks_embedded: int = 0
+    chunks_reused: int = 0
     chunks_deleted: int = 0
     problems: tuple[Problem, ...] = ()
     redacted: dict[str, int] = Field(default_factory=dict)
@@ -46,7 +48,7 @@ class SyncReport(Frozen):
     """A whole sync. Times are in seconds.
 
     ``new_generation``: the encoder or the chunker is not the published index's, or there was
-    none, so everything is embedded. ``published``: readers now see what this sync wrote; false
+    none, so everything is written anew. ``published``: readers now see what this sync wrote; false
     in a dry run, if nothing was ever read, and while a new generation waits for documents that
     cannot be read.
     """
@@ -66,13 +68,18 @@ class SyncReport(Frozen):
         return sum(source.chunks_embedded for source in self.sources)
 
     @property
+    def chunks_reused(self) -> int:
+        return sum(source.chunks_reused for source in self.sources)
+
+    @property
     def chunks_deleted(self) -> int:
         return sum(source.chunks_deleted for source in self.sources)
 
     @property
     def texts_per_second(self) -> float:
-        """Chunks embedded and stored per second of writing; 0 if there were none."""
-        return self.chunks_embedded / self.writing_seconds if self.writing_seconds else 0.0
+        """Chunks stored per second of writing; 0 if there were none."""
+        written = self.chunks_embedded + self.chunks_reused
+        return written / self.writing_seconds if self.writing_seconds else 0.0
 
     @property
     def problems(self) -> tuple[Problem, ...]:

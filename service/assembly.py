@@ -6,6 +6,7 @@ that a command pays only for what it uses.
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -15,7 +16,17 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from ingest.documents import Source
 from ingest.encoders import open_encoder
 from ingest.encoders.base import Encoder, EncoderError
-from ingest.index import Index, IndexFailure, IndexStore, Scope, open_store
+from ingest.encoders.remembering import RememberingEncoder
+from ingest.index import (
+    Cluster,
+    Index,
+    IndexFailure,
+    IndexStore,
+    IndexUnavailable,
+    Layout,
+    Scope,
+    open_store,
+)
 from service.engine import Engine
 from service.llm.base import Prices
 from service.llm.models import Models
@@ -24,10 +35,12 @@ from service.metrics.source import MetricsSource
 from service.metrics.usage import UsageCache
 from service.reports.draft import ReportWriter
 from service.retrieval import Retriever
+from service.retrieval.rerank import Reranker, open_reranker
 from service.scope import Vocabulary
 from service.settings import Settings, SettingsError
 
 _OPENAI = "https://api.openai.com/v1"
+_LEAST_OPENING = 1.0
 _AROUND_A_MODEL = 5.0
 """Seconds that a writer has besides its model's: to write without one when that fails."""
 
@@ -41,18 +54,41 @@ def store_of(settings: Settings) -> IndexStore:
         api_key=key.get_secret_value() if key else None,
         collection=settings.qdrant_collection,
         timeout=settings.qdrant_timeout,
+        ca_file=settings.qdrant_ca_file,
+        layout=Layout(
+            hnsw_m=settings.index_hnsw_m,
+            ef_construct=settings.index_ef_construct,
+            search_ef=settings.index_search_ef,
+            exact_up_to=settings.index_exact_up_to,
+            quantization=settings.index_quantization,
+            oversampling=settings.index_oversampling,
+            vectors_on_disk=settings.index_vectors_on_disk,
+            payload_on_disk=settings.index_payload_on_disk,
+        ),
+        cluster=Cluster(
+            shards=settings.qdrant_shards,
+            replicas=settings.qdrant_replicas,
+            write_consistency=settings.qdrant_write_consistency,
+        ),
     )
 
 
 def encoder_of(settings: Settings) -> Encoder:
     """The dense encoder. Raises: EncoderError."""
     key = settings.embedding_api_key
-    return open_encoder(
-        settings.embedding_model,
-        endpoint_url=settings.embedding_url,
-        endpoint_key=key.get_secret_value() if key else None,
-        cache_dir=settings.cache_dir,
+    return RememberingEncoder(
+        open_encoder(
+            settings.embedding_model,
+            endpoint_url=settings.embedding_url,
+            endpoint_key=key.get_secret_value() if key else None,
+            cache_dir=settings.cache_dir,
+        )
     )
+
+
+def reranker_of(settings: Settings) -> Reranker | None:
+    """What reads the first documents again, if anything does. Raises: EncoderError."""
+    return open_reranker(settings.reranker) if settings.reranker else None
 
 
 def sources_of(settings: Settings) -> list[Source]:
@@ -261,7 +297,7 @@ async def open_knowledge(settings: Settings) -> AsyncIterator[Knowledge]:
         stack.push_async_callback(index.aclose)
         encoder = encoder_of(settings)
         ensure_made_with(encoder, index)
-        yield Knowledge(index, encoder, Retriever(index, encoder))
+        yield Knowledge(index, encoder, Retriever(index, encoder, reranker=reranker_of(settings)))
 
 
 @dataclass(frozen=True)
@@ -272,6 +308,18 @@ class Parts:
     vocabulary: Vocabulary
     metrics: MetricsSource | None
     missing: tuple[str, ...]
+
+
+@asynccontextmanager
+async def opening(settings: Settings) -> AsyncIterator[None]:
+    """Bounds the opening of the index to half of a question's deadline: the rest is for the
+    metrics, where a server is too slow. Raises: IndexUnavailable, where it takes longer."""
+    seconds = max(_LEAST_OPENING, settings.deadline / 2)
+    try:
+        async with asyncio.timeout(seconds):
+            yield
+    except TimeoutError:
+        raise IndexUnavailable(f"the index could not be opened within {seconds:g} s") from None
 
 
 @asynccontextmanager
@@ -288,11 +336,13 @@ async def open_parts(
     async with AsyncExitStack() as stack:
         vocabulary = Vocabulary()
         try:
-            if knowledge is None:
-                knowledge = await stack.enter_async_context(open_knowledge(settings))
-            scope = Scope(audience=settings.audience, as_of=as_of)
-            vocabulary = await vocabulary_of(knowledge.index, scope)
+            async with opening(settings):
+                if knowledge is None:
+                    knowledge = await stack.enter_async_context(open_knowledge(settings))
+                scope = Scope(audience=settings.audience, as_of=as_of)
+                vocabulary = await vocabulary_of(knowledge.index, scope)
         except (IndexFailure, EncoderError) as error:
+            knowledge = None
             missing.append(f"the documents: {error}")
         metrics = metrics_of(settings)
         if metrics is not None:

@@ -24,13 +24,16 @@ _LEAST = 0.05
 
 
 class Deadline:
-    """Counts from when it is made. ``missing`` is what the reader must be told, in words."""
+    """``missing`` is what the reader must be told, in words. ``began``: the moment of
+    ``time.monotonic`` from which it counts, else now."""
 
-    def __init__(self, total: timedelta, missing: Iterable[str] = ()) -> None:
+    def __init__(
+        self, total: timedelta, missing: Iterable[str] = (), began: float | None = None
+    ) -> None:
         self.missing = list(missing)
         self.timings: list[PhaseTiming] = []
         self._seconds = total.total_seconds()
-        self._end = time.monotonic() + self._seconds
+        self._end = (time.monotonic() if began is None else began) + self._seconds
 
     @contextmanager
     def phase(self, name: str) -> Iterator[None]:
@@ -51,13 +54,24 @@ class Deadline:
         finally:
             self._end += time.monotonic() - began
 
-    async def bounded(self, awaitable: Awaitable[T], what: str) -> T | None:
-        """The result, or None and a sentence in ``missing`` if it fails or is late."""
+    def left(self, share: float = 1.0) -> float:
+        """Seconds: this share of what is left."""
+        return max(_LEAST, share * (self._end - time.monotonic()))
+
+    async def bounded(self, awaitable: Awaitable[T], what: str, share: float = 1.0) -> T | None:
+        """The result, or None and a sentence in ``missing`` if it fails or is late.
+
+        ``share``: of the time that is left, where something must stay for what comes after.
+        """
+        seconds = self.left(share)
         try:
-            async with asyncio.timeout(max(_LEAST, self._end - time.monotonic())):
+            async with asyncio.timeout(seconds):
                 return await awaitable
         except TimeoutError:
-            self.missing.append(f"{what}: no answer within the deadline of {self._seconds:g} s")
+            self.missing.append(
+                f"{what}: no answer within {seconds:.2g} s (the question's deadline is "
+                f"{self._seconds:g} s)"
+            )
         except (IndexFailure, EncoderError, MetricsError) as error:
             self.missing.append(f"{what}: {error}")
         return None

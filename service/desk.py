@@ -1,21 +1,31 @@
 """Asking on behalf of somebody: answer, keep what was answered, go on from it.
 
 The one way in for every surface that serves people. What was answered is kept with the labels
-that it was made for, and is given only to who may read all of them.
+that it was made for, and is given only to who may read all of them. An answer that can't be kept
+(the disk is full, the database is locked or gone) is given all the same, and says so.
 """
 
 from __future__ import annotations
 
+import asyncio
+import logging
 from contextlib import AsyncExitStack
 
 from service.events import OnEvent
 from service.learning import Taken, take_feedback
 from service.pages import page_of
+from service.queries.answer import QueryAnswer
 from service.readers import Reader
 from service.reports.model import Report
-from service.store import Database, NotFound, StoredReport, Surface, Verdict
+from service.store import Database, NotFound, StoredReport, StoreError, Surface, Verdict
 from service.telling import told
-from service.workspace import Asked, Workspace
+from service.workspace import Answer, Asked, Workspace
+
+_KEEPING_SECONDS = 5.0
+"""What keeping an answer may take: whoever asked waits for it. SQLite's driver can't be stopped
+while it waits for a lock, for at most ten seconds."""
+
+_LOG = logging.getLogger(__name__)
 
 
 class Desk:
@@ -34,10 +44,11 @@ class Desk:
         after: str | None = None,
         on_event: OnEvent | None = None,
     ) -> StoredReport:
-        """The answer, kept. ``after``: id of the answer that the question goes on from.
+        """The answer, kept if that can be. ``after``: id of the answer that it goes on from.
 
         ``on_event`` is told what is looked at, and then the answer's verified sentences.
-        Raises: ScopeError, StoreError; NotFound, where ``reader`` may not read ``after``.
+        Raises: ScopeError; NotFound, where ``reader`` may not read ``after``, and StoreError,
+        where that can't be looked up.
         """
         before = (await self.get(after, reader)).answer if after is not None else None
         answer = await self.workspace.answer(
@@ -46,17 +57,37 @@ class Desk:
             before=before if isinstance(before, Report) else None,
             on_event=on_event,
         )
-        stored = await self.database.reports.add(
-            answer,
+        stored = await self._kept(answer, reader, surface, after)
+        if on_event is not None:
+            for event in told(answer):
+                on_event(event)
+        return stored
+
+    async def _kept(
+        self, answer: Answer, reader: Reader, surface: Surface, after: str | None
+    ) -> StoredReport:
+        reports = self.database.reports
+        try:
+            async with asyncio.timeout(_KEEPING_SECONDS):
+                return await reports.add(
+                    answer,
+                    surface=surface,
+                    asked_by=reader.name,
+                    audience=reader.audience,
+                    after=after,
+                )
+        except TimeoutError:
+            why = f"the database {self.database.place} did not answer in {_KEEPING_SECONDS:g} s"
+        except StoreError as error:
+            why = str(error)
+        _LOG.warning("an answer was not kept: %s", why)
+        return reports.unkept(
+            _noted(answer, "this answer is not kept, so its address leads nowhere: see the log"),
             surface=surface,
             asked_by=reader.name,
             audience=reader.audience,
             after=after,
         )
-        if on_event is not None:
-            for event in told(answer):
-                on_event(event)
-        return stored
 
     async def get(self, report_id: str, reader: Reader) -> StoredReport:
         """A kept answer. Raises: NotFound, also where the reader may not read it; StoreError."""
@@ -99,3 +130,10 @@ class Desk:
                 url=page_of(settings, stored.id),
                 redact_emails=settings.redact_emails,
             )
+
+
+def _noted(answer: Answer, line: str) -> Answer:
+    """The answer with one more thing that is missing."""
+    if isinstance(answer, QueryAnswer):
+        return answer.model_copy(update={"missing": (*answer.missing, line)})
+    return answer.model_copy(update={"not_seen": (*answer.not_seen, line)})

@@ -102,11 +102,13 @@ class Engine:
         excluded: tuple[str, ...] = (),
         intent: Intent | None = None,
         on_event: OnEvent | None = None,
+        began: float | None = None,
     ) -> Report:
         """The report on a question asked at ``now``, without the ``excluded`` documents.
 
         ``intent``: what the question wants, where the caller knows; ``on_event`` is told what is
-        looked at on the way.
+        looked at on the way; ``began``: when the question came, on ``time.monotonic``, where
+        something of its time has been used already.
 
         Raises: ScopeError, where the time in the question cannot be read.
         """
@@ -120,7 +122,7 @@ class Engine:
         )
         reader = Scope(audience=audience, as_of=scope.as_of, excluded_documents=excluded)
         report = await Investigation(
-            question, scope, reader, means=self._means, on_event=on_event
+            question, scope, reader, means=self._means, on_event=on_event, began=began
         ).report()
         return report.model_copy(
             update={"intent": intent or intent_by_rule(question) or Intent.WHY}

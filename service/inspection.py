@@ -7,28 +7,26 @@ the rest: without metrics from what is written, without documents from the metri
 
 from __future__ import annotations
 
-import asyncio
 import re
-from collections.abc import AsyncIterator, Awaitable, Iterable, Sequence
+from collections.abc import AsyncIterator, Iterable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta, tzinfo
-from enum import StrEnum
-from typing import Literal, NamedTuple, TypeVar
+from typing import NamedTuple
 
-from ingest.documents import EVERYONE, Chunk, Frozen, SourceKind, UtcTime
-from ingest.encoders.base import EncoderError
-from ingest.index import IndexFailure, Scope
+from ingest.documents import EVERYONE, Chunk, Frozen, SourceKind
+from ingest.index import Scope
 from service.assembly import Parts, catalogs_of, open_parts, zone_of
+from service.deadline import Deadline
 from service.fleet import (
     FLEET_METRICS,
     ComponentKind,
-    Concern,
     DraftRow,
     FleetPolicy,
     Seen,
     rank_fleet,
     sees_allocations,
 )
+from service.inspected import FleetOutcome, FleetReport, RunsReport, accepted_row, run_report
 from service.metrics.catalog import CatalogCache
 from service.metrics.observe import (
     Observation,
@@ -40,118 +38,16 @@ from service.metrics.observe import (
 )
 from service.metrics.plan import Leads, plan_queries
 from service.metrics.signals import SignalPolicy
-from service.metrics.source import MetricsError, MetricsSource, Window
+from service.metrics.source import MetricsSource, Window
 from service.reports.citations import GroundTruth, Verifier
 from service.reports.draft import DraftClaim
-from service.reports.model import Citation, Claim, MetricCitation, PassageCitation
+from service.reports.model import MetricCitation, PassageCitation
 from service.reports.recheck import sample_again
 from service.retrieval import Retriever
 from service.scope import Vocabulary, mentioned, scope_of
 from service.settings import Settings
 from service.tracks import Track, tracks_of
-from service.training import (
-    RUN_METRICS,
-    RunPolicy,
-    RunView,
-    Verdict,
-    Weight,
-    findings_of,
-    last_sign,
-    runs_in,
-    verdict_of,
-)
-
-T = TypeVar("T")
-
-
-class ScorePart(Frozen):
-    """Points of one concern."""
-
-    concern: Concern
-    points: float
-
-
-class Reason(Frozen):
-    """One sentence, and what it adds to the score."""
-
-    concern: Concern
-    points: float
-    is_open: bool
-    claim: Claim
-
-
-class FleetRow(Frozen):
-    """A cluster or node that something speaks for taking care of."""
-
-    rank: int
-    kind: ComponentKind
-    name: str
-    cluster: str | None
-    region: str | None
-    score: float
-    """The sum of ``parts``."""
-    parts: tuple[ScorePart, ...]
-    reasons: tuple[Reason, ...]
-    next_check: Claim | None = None
-
-
-class FleetOutcome(StrEnum):
-    """Three different answers; none of them is an error."""
-
-    NEEDS_WORK = "needs_work"
-    ALL_WELL = "all_well"
-    """Machines were seen, and nothing speaks against any of them."""
-    NOTHING_SEEN = "nothing_seen"
-    """No machine is known, neither to the metrics nor to the documents."""
-
-
-class FleetReport(Frozen):
-    """The answer to "what needs maintenance?"."""
-
-    schema_version: Literal[1] = 1
-    question: str
-    asked_at: UtcTime
-    window: Window
-    reason: str
-    """Where the window came from, in words."""
-    outcome: FleetOutcome
-    rows: tuple[FleetRow, ...]
-    well: tuple[str, ...]
-    """What was looked at and has nothing against it."""
-    citations: tuple[Citation, ...]
-    not_seen: tuple[str, ...]
-    dropped_claims: int
-    policy: FleetPolicy
-
-
-class RunReport(Frozen):
-    """How one training run is doing."""
-
-    name: str
-    clusters: tuple[str, ...]
-    verdict: Verdict
-    problems: tuple[Claim, ...]
-    """What the verdict rests on; empty for a healthy run."""
-    state: tuple[Claim, ...]
-    over: tuple[Claim, ...]
-    """What happened in the window and is over."""
-
-
-class RunsReport(Frozen):
-    """The answer to "is run X healthy?"."""
-
-    schema_version: Literal[1] = 1
-    question: str
-    asked_at: UtcTime
-    window: Window
-    reason: str
-    runs: tuple[RunReport, ...]
-    """Those that the question names; all that are visible, where it names none."""
-    visible: tuple[str, ...]
-    """The names of all runs that report."""
-    citations: tuple[Citation, ...]
-    not_seen: tuple[str, ...]
-    dropped_claims: int
+from service.training import RUN_METRICS, RunPolicy, findings_of, last_sign, runs_in
 
 
 class InspectionPolicy(Frozen):
@@ -205,7 +101,7 @@ class Inspector:
 
         Raises: ScopeError.
         """
-        missing = list(self._missing)
+        deadline = Deadline(self._deadline, self._missing)
         scope = scope_of(
             question,
             now=now,
@@ -214,10 +110,10 @@ class Inspector:
             until=until,
             vocabulary=self._vocabulary,
         )
-        look = await self._look(scope.window, now, FLEET_METRICS, missing)
-        documents = await self._written(now, missing)
+        look = await self._look(scope.window, now, FLEET_METRICS, deadline)
+        documents = await self._written(now, deadline)
         if look.observation.reached and not sees_allocations(look.tracks):
-            missing.append(
+            deadline.missing.append(
                 "zombie nodes: no metric and no label says who holds a machine, so held and idle "
                 "can't be told from free"
             )
@@ -241,9 +137,9 @@ class Inspector:
             look,
             names=[row.name for row in drafts],
             now=now,
-            missing=missing,
+            deadline=deadline,
         )
-        rows = [row for draft in drafts if (row := _accepted(draft, verifier)).reasons]
+        rows = [row for draft in drafts if (row := accepted_row(draft, verifier)).reasons]
         rows.sort(key=lambda row: (-row.score, row.kind, row.name))
         well = [draft.name for draft in drafts if draft.name not in {row.name for row in rows}]
         outcome = FleetOutcome.ALL_WELL if drafts else FleetOutcome.NOTHING_SEEN
@@ -258,7 +154,7 @@ class Inspector:
             rows=tuple(row.model_copy(update={"rank": n}) for n, row in enumerate(rows, start=1)),
             well=tuple(well) if look.observation.reached else (),
             citations=verifier.citations,
-            not_seen=tuple(dict.fromkeys(missing)),
+            not_seen=tuple(dict.fromkeys(deadline.missing)),
             dropped_claims=len(verifier.dropped),
             policy=self._policy.fleet,
         )
@@ -270,7 +166,7 @@ class Inspector:
 
         Raises: ScopeError.
         """
-        missing = list(self._missing)
+        deadline = Deadline(self._deadline, self._missing)
         scope = scope_of(
             question,
             now=now,
@@ -279,16 +175,18 @@ class Inspector:
             until=until,
             vocabulary=self._vocabulary,
         )
-        look = await self._look(scope.window, now, RUN_METRICS, missing)
+        look = await self._look(scope.window, now, RUN_METRICS, deadline)
         views = runs_in(look.tracks, look.observation.alerts)
         names = [view.name for view in views]
         asked = mentioned(question, names) or names
         views = [view for view in views if view.name in asked]
         if look.observation.reached and not views:
-            missing.append("training runs: no series has a label that names one (such as `run`)")
+            deadline.missing.append(
+                "training runs: no series has a label that names one (such as `run`)"
+            )
         for view in views:
             if view.clusters and not view.machines:
-                missing.append(
+                deadline.missing.append(
                     f"GPUs of {view.name}: no series of a node has its cluster, "
                     f"{', '.join(view.clusters)}"
                 )
@@ -303,7 +201,7 @@ class Inspector:
             look,
             names=[name for view in views for name in (view.name, *view.clusters)],
             now=now,
-            missing=missing,
+            deadline=deadline,
         )
         reports = []
         for view in views:
@@ -314,7 +212,7 @@ class Inspector:
                 for claim in verifier.accept([finding.claim])
             ]
             lost = verifier.accept([sign]) if sign is not None else ()
-            reports.append(_report(view, accepted, lost))
+            reports.append(run_report(view, accepted, lost))
         return RunsReport(
             question=question,
             asked_at=now,
@@ -323,27 +221,27 @@ class Inspector:
             runs=tuple(reports),
             visible=tuple(names),
             citations=verifier.citations,
-            not_seen=tuple(dict.fromkeys(missing)),
+            not_seen=tuple(dict.fromkeys(deadline.missing)),
             dropped_claims=len(verifier.dropped),
         )
 
     # -- what is asked -------------------------------------------------------------------------
 
     async def _look(
-        self, window: Window, now: datetime, wanted: re.Pattern[str], missing: list[str]
+        self, window: Window, now: datetime, wanted: re.Pattern[str], deadline: Deadline
     ) -> _Look:
         """What the metrics whose names match show in a window."""
         metrics = self._metrics
         if metrics is None:
             look = _Look(unobserved(window, "metrics: no source is configured"), [])
         else:
-            found = await self._bounded(
-                self._observed(metrics, window, now, wanted), "the metrics", missing
+            found = await deadline.bounded(
+                self._observed(metrics, window, now, wanted), "the metrics"
             )
             look = found or _Look(unobserved(window, ""), [])
-        missing.extend(line for line in look.observation.missing if line)
+        deadline.missing.extend(line for line in look.observation.missing if line)
         if look.observation.reached and not look.tracks:
-            missing.append(
+            deadline.missing.append(
                 f"metrics: {look.observation.source} has none of machines or training runs "
                 "in this window"
             )
@@ -377,7 +275,7 @@ class Inspector:
         tracks = tracks_of(observation, planned.queries, lambda query: metrics.link(query, asked))
         return _Look(observation, tracks)
 
-    async def _written(self, now: datetime, missing: list[str]) -> dict[str, tuple[Chunk, ...]]:
+    async def _written(self, now: datetime, deadline: Deadline) -> dict[str, tuple[Chunk, ...]]:
         """All incident reports and runbooks that the reader may see."""
         if self._retriever is None:
             return {}
@@ -386,9 +284,7 @@ class Inspector:
             as_of=now,
             kinds=(SourceKind.INCIDENTS, SourceKind.RUNBOOKS),
         )
-        chunks = await self._bounded(
-            self._retriever.everything(scope=scope), "the documents", missing
-        )
+        chunks = await deadline.bounded(self._retriever.everything(scope=scope), "the documents")
         found: dict[str, list[Chunk]] = {}
         for chunk in sorted(chunks or (), key=lambda chunk: (chunk.document_id, chunk.ordinal)):
             found.setdefault(chunk.document_id, []).append(chunk)
@@ -401,26 +297,24 @@ class Inspector:
         *,
         names: Sequence[str],
         now: datetime,
-        missing: list[str],
+        deadline: Deadline,
     ) -> Verifier:
         """A verifier on what the sources say when they are asked again for what is cited."""
         cited = [citation for claim in claims for citation in claim.citations]
         samples = None
         series = [citation for citation in cited if isinstance(citation, MetricCitation)]
         if self._metrics is not None and series:
-            samples = await self._bounded(
+            samples = await deadline.bounded(
                 sample_again(self._metrics, series),
                 "the metrics (to check the citations)",
-                missing,
             )
         documents: dict[str, tuple[Chunk, ...]] | None = None
         passages = [c.document_id for c in cited if isinstance(c, PassageCitation)]
         if self._retriever is not None and passages:
             scope = Scope(audience=self._audience, as_of=now)
-            documents = await self._bounded(
+            documents = await deadline.bounded(
                 self._retriever.documents(passages, scope=scope),
                 "the documents (to check the citations)",
-                missing,
             )
         known = self._vocabulary
         return Verifier(
@@ -432,17 +326,6 @@ class Inspector:
             ),
             known.model_copy(update={"services": tuple(dict.fromkeys([*known.services, *names]))}),
         )
-
-    async def _bounded(self, awaitable: Awaitable[T], what: str, missing: list[str]) -> T | None:
-        """The result, or None and a line in ``missing`` if it fails or is late."""
-        try:
-            async with asyncio.timeout(self._deadline.total_seconds()):
-                return await awaitable
-        except TimeoutError:
-            missing.append(f"{what}: no answer within {self._deadline.total_seconds():g} s")
-        except (IndexFailure, EncoderError, MetricsError) as error:
-            missing.append(f"{what}: {error}")
-        return None
 
 
 def _asked_for(question: str, rows: Sequence[DraftRow]) -> list[DraftRow]:
@@ -459,49 +342,6 @@ def _asked_for(question: str, rows: Sequence[DraftRow]) -> list[DraftRow]:
         return list(rows)
     kind = ComponentKind.CLUSTER if clusters else ComponentKind.NODE
     return [row for row in rows if row.kind is kind]
-
-
-def _accepted(draft: DraftRow, verifier: Verifier) -> FleetRow:
-    """The row with the reasons that check out: those that don't add no points either."""
-    reasons = tuple(
-        Reason(concern=reason.concern, points=reason.points, is_open=reason.is_open, claim=claim)
-        for reason in draft.reasons
-        for claim in verifier.accept([reason.claim])
-    )
-    points: dict[Concern, float] = {}
-    for reason in reasons:
-        points[reason.concern] = points.get(reason.concern, 0.0) + reason.points
-    check = verifier.accept([draft.next_check]) if reasons and draft.next_check else ()
-    return FleetRow(
-        rank=0,
-        kind=draft.kind,
-        name=draft.name,
-        cluster=draft.cluster,
-        region=draft.region,
-        score=sum(points.values()),
-        parts=tuple(
-            ScorePart(concern=concern, points=value)
-            for concern, value in sorted(points.items(), key=lambda item: (-item[1], item[0]))
-        ),
-        reasons=reasons,
-        next_check=check[0] if check else None,
-    )
-
-
-def _report(
-    view: RunView, accepted: Sequence[tuple[Weight, Claim]], lost: Sequence[Claim]
-) -> RunReport:
-    def of(*weights: Weight) -> tuple[Claim, ...]:
-        return tuple(claim for weight, claim in accepted if weight in weights)
-
-    return RunReport(
-        name=view.name,
-        clusters=view.clusters,
-        verdict=verdict_of([weight for weight, _ in accepted], silent=bool(lost)),
-        problems=(*lost, *of(Weight.FAILS, Weight.DEGRADES)),
-        state=of(Weight.STATE),
-        over=of(Weight.PAST),
-    )
 
 
 @asynccontextmanager

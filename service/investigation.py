@@ -64,6 +64,12 @@ from service.reports.recheck import sample_again, whole_series
 from service.retrieval import Passage, Retriever
 from service.scope import QuestionScope, Vocabulary, mentioned
 
+_OF_A_CATALOG = 0.5
+_OF_METRICS = 0.8
+_OF_QUERIES = 0.6
+"""Shares of the time that is left: what is written still wants to be looked up afterwards, and a
+metrics source that stops answering in the middle has answered something."""
+
 
 class InvestigationPolicy(Frozen):
     """Every number that an investigation and what it calls decide by."""
@@ -117,7 +123,9 @@ class Investigation:
         *,
         means: Means,
         on_event: OnEvent | None,
+        began: float | None = None,
     ) -> None:
+        """``began``: when the question came, on ``time.monotonic``; else now."""
         self._question = question
         self._scope = scope
         self._reader = reader
@@ -125,7 +133,7 @@ class Investigation:
         self._policy = means.policy
         self._vocabulary = means.vocabulary
         self._on_event = on_event
-        self._deadline = Deadline(means.deadline, means.missing)
+        self._deadline = Deadline(means.deadline, means.missing, began)
         self._library = Library(means.retriever, reader, self._deadline, means.usages)
 
     async def report(self) -> Report:
@@ -175,11 +183,11 @@ class Investigation:
         else:
             asked = asked_window(window, self._policy.observe)
             served = await self._deadline.bounded(
-                self._means.catalogs.of(metrics, asked), "metrics"
+                self._means.catalogs.of(metrics, asked), "metrics", _OF_A_CATALOG
             )
             if served is not None:
                 observation = await self._deadline.bounded(
-                    self._look(metrics, served, panels, rules), "the metrics"
+                    self._look(metrics, served, panels, rules), "the metrics", _OF_METRICS
                 )
             observation = observation or unobserved(window, "")
         if observation.reached and not observation.samples:
@@ -240,6 +248,7 @@ class Investigation:
             served._replace(catalog=catalog),
             policy=self._policy.observe,
             signal_policy=self._policy.signals,
+            seconds=self._deadline.left(_OF_QUERIES),
         )
 
     def _learn(self, observation: Observation) -> None:

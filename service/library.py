@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Coroutine, Mapping, Sequence
+from typing import Any, TypeVar
 
 from ingest.documents import Chunk, RunbookFacts, SourceKind
 from ingest.index import Scope
@@ -13,12 +14,20 @@ from service.metrics.usage import Usage, UsageCache
 from service.retrieval import Passage, Retriever
 from service.scope import mentioned
 
+T = TypeVar("T")
+
 _RUNBOOKS = 3
 """Runbooks that are looked at for what to do about a cause."""
+_SHARE = 0.5
+"""Of the time that is left, what one look at the documents may take: the metrics need theirs."""
 
 
 class Library:
-    """Where ``retriever`` is None there is nothing in it; the caller's report says why."""
+    """Where ``retriever`` is None there is nothing in it; the caller's report says why.
+
+    After a look that failed or came too late there is nothing more in it either: each of the
+    dozen that a question takes would wait as long for an index that is gone.
+    """
 
     def __init__(
         self, retriever: Retriever | None, reader: Scope, deadline: Deadline, usages: UsageCache
@@ -35,19 +44,13 @@ class Library:
         if self._retriever is None:
             return []
         scope = self._reader.model_copy(update={"kinds": kinds})
-        found = await self._deadline.bounded(
-            self._retriever.search(text, scope=scope, limit=limit), "the documents"
-        )
-        return found or []
+        return await self._looked(self._retriever.search(text, scope=scope, limit=limit)) or []
 
     async def documents(self, ids: Sequence[str]) -> Mapping[str, tuple[Chunk, ...]]:
         """All chunks of these documents, in order."""
         if self._retriever is None or not ids:
             return {}
-        found = await self._deadline.bounded(
-            self._retriever.documents(ids, scope=self._reader), "the documents"
-        )
-        return found or {}
+        return await self._looked(self._retriever.documents(ids, scope=self._reader)) or {}
 
     async def usage(self, catalog: Catalog) -> Usage:
         """Which panels and rules use which metric."""
@@ -57,13 +60,18 @@ class Library:
         everything = Scope(
             audience=reader.audience, kinds=(SourceKind.DASHBOARDS, SourceKind.ALERTS)
         )
-        usage = await self._deadline.bounded(
+        usage = await self._looked(
             self._usages.of(
                 reader.audience, catalog.names, lambda: retriever.everything(scope=everything)
-            ),
-            "the documents",
+            )
         )
         return (usage or Usage()).visible(reader.as_of, reader.excluded_documents)
+
+    async def _looked(self, look: Coroutine[Any, Any, T]) -> T | None:
+        found = await self._deadline.bounded(look, "the documents", _SHARE)
+        if found is None:
+            self._retriever = None
+        return found
 
     async def runbooks_for(self, cause: RankedCause) -> list[Passage]:
         """What to do about it: undo the change, or look after the component's metrics."""

@@ -25,6 +25,7 @@ from pydantic import (
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from ingest.documents import EVERYONE, KINDS_WITH_URL, SourceKind
+from ingest.index.layout import Quantization
 
 
 class SettingsError(Exception):
@@ -88,6 +89,31 @@ class Settings(BaseSettings):
     """Alias of the collection on the server; generations are named after it."""
     qdrant_timeout: float = Field(default=10.0, gt=0)
     """Seconds to wait for the server."""
+    qdrant_ca_file: Path | None = None
+    """Certificates (PEM) of the authority that signed the server's, where it is a private one."""
+    qdrant_shards: int | None = Field(default=None, ge=1)
+    """Parts of a new collection, which can lie on different nodes. Default: the server's."""
+    qdrant_replicas: int | None = Field(default=None, ge=1)
+    """Copies of each part. Default: the server's."""
+    qdrant_write_consistency: int | None = Field(default=None, ge=1)
+    """Copies that have to confirm a write. Default: the server's."""
+    index_hnsw_m: int = Field(default=16, ge=4, le=128)
+    """Links of a node in the graph of vectors. What ``index_`` says holds for the next index that
+    is made, except for ``index_search_ef`` and ``index_oversampling``."""
+    index_ef_construct: int = Field(default=100, ge=4)
+    """Candidates kept while the graph is built."""
+    index_search_ef: int = Field(default=512, ge=1)
+    """Candidates kept while it is searched: more find more and take longer."""
+    index_exact_up_to: int = Field(default=20_000, ge=1)
+    """Chunks up to which all vectors are compared instead of using the graph."""
+    index_quantization: Quantization = Quantization.NONE
+    """Smaller copies of the vectors, searched first: ``none``, ``int8`` or ``binary``."""
+    index_oversampling: float = Field(default=2.0, ge=1)
+    """With them, how many times the wanted candidates are compared in full."""
+    index_vectors_on_disk: bool = False
+    """Read full vectors from the disk when asked for, instead of keeping them in memory."""
+    index_payload_on_disk: bool = True
+    """The same for texts and the rest of a chunk."""
 
     embedding_model: str = "packaged"
     """``packaged`` (all-MiniLM-L6-v2, carried by the installation) or any sentence-transformers
@@ -96,6 +122,9 @@ class Settings(BaseSettings):
     """An OpenAI-compatible endpoint for embeddings, e.g. http://localhost:8080/v1."""
     embedding_api_key: SecretStr | None = None
     """Key for ``embedding_url``."""
+    reranker: str = ""
+    """Empty for none; ``packaged`` (the extra ``rerank``), or a folder with a cross-encoder's
+    model.onnx and tokenizer.json."""
     redact_emails: bool = False
     """Also replace e-mail addresses before anything is stored."""
 
@@ -255,7 +284,14 @@ class Settings(BaseSettings):
         return env_settings, init_settings
 
 
-_PATHS = ("index_dir", "cache_dir", "database_file", "metrics_file", "annotations_file")
+_PATHS = (
+    "index_dir",
+    "cache_dir",
+    "database_file",
+    "metrics_file",
+    "annotations_file",
+    "qdrant_ca_file",
+)
 
 
 def load_settings(config: Path | None = None) -> Settings:

@@ -30,7 +30,7 @@ from pydantic import SecretStr
 from ingest.redaction_rules import rules_for
 from service.desk import Desk
 from service.events import OnEvent
-from service.inspection import FleetOutcome, FleetReport, RunsReport
+from service.inspected import FleetOutcome, FleetReport, RunsReport
 from service.queries.answer import QueryAnswer
 from service.readers import Reader
 from service.reports.model import Outcome, Report

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from service.events import CitationTold, Event, SentenceTold
-from service.inspection import FleetReport, RunsReport
+from service.inspected import FleetReport, RunsReport
 from service.queries.answer import QueryAnswer
 from service.reports.model import Claim, Report
 

@@ -13,6 +13,7 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from datetime import datetime, timedelta
+from time import monotonic
 from typing import TYPE_CHECKING
 
 from ingest.chunking import ChunkingPolicy
@@ -31,6 +32,8 @@ from service.assembly import (
     llm_of,
     metrics_of,
     moment_of,
+    opening,
+    reranker_of,
     sources_of,
     store_of,
     vocabulary_of,
@@ -39,7 +42,8 @@ from service.assembly import (
 from service.engine import Engine
 from service.events import OnEvent
 from service.follow_up import FollowUp, follow_up
-from service.inspection import FleetReport, Inspector, RunsReport, inspector_on
+from service.inspected import FleetReport, RunsReport
+from service.inspection import Inspector, inspector_on
 from service.intent import Intent, intent_by_rule
 from service.learning import FeedbackWeights, added_sources
 from service.llm.models import Models
@@ -59,6 +63,8 @@ if TYPE_CHECKING:
 
 Answer = Report | QueryAnswer | FleetReport | RunsReport
 
+_TRUST = timedelta(seconds=2)
+"""How long a question waits for what people said of earlier ones."""
 _HEALTH = timedelta(seconds=3)
 """How long a dependency may take to say that it is there."""
 
@@ -158,6 +164,7 @@ class Workspace:
         on_event: OnEvent | None = None,
     ) -> Report:
         """The report on a question. Raises: ScopeError."""
+        began = monotonic()
         moment = asked.as_of or self.moment()
         async with self.engine(audience, moment) as engine:
             whole = FollowUp(question=asked.text, since=asked.since, until=asked.until)
@@ -172,6 +179,7 @@ class Workspace:
                 excluded=asked.excluded,
                 intent=await engine.intent_of(asked.text),
                 on_event=on_event,
+                began=began,
             )
 
     async def chart(self, asked: Asked, audience: tuple[str, ...]) -> QueryAnswer:
@@ -235,7 +243,8 @@ class Workspace:
             encoder = await self._loaded()
             ensure_made_with(encoder, index)
             await self._hold(index)
-            yield Knowledge(index, encoder, Retriever(index, encoder))
+            reranker = await asyncio.to_thread(reranker_of, self.settings)
+            yield Knowledge(index, encoder, Retriever(index, encoder, reranker=reranker))
         finally:
             await index.aclose()
 
@@ -337,19 +346,24 @@ class Workspace:
         if self._weights is None:
             return {}, ()
         try:
-            return await self._weights.now(), ()
+            async with asyncio.timeout(_TRUST.total_seconds()):
+                return await self._weights.now(), ()
+        except TimeoutError:
+            why = f"the database did not answer within {_TRUST.total_seconds():g} s"
         except StoreError as error:
-            return {}, (f"what people said of earlier causes: {error}",)
+            why = str(error)
+        return {}, (f"what people said of earlier causes: {why}",)
 
     @asynccontextmanager
     async def _parts(self, audience: tuple[str, ...], moment: datetime) -> AsyncIterator[Parts]:
         """Documents and metrics, as far as they are there."""
         async with AsyncExitStack() as stack:
             try:
-                knowledge = await stack.enter_async_context(self.knowledge())
-                vocabulary = await vocabulary_of(
-                    knowledge.index, Scope(audience=audience, as_of=moment)
-                )
+                async with opening(self.settings):
+                    knowledge = await stack.enter_async_context(self.knowledge())
+                    vocabulary = await vocabulary_of(
+                        knowledge.index, Scope(audience=audience, as_of=moment)
+                    )
                 parts = Parts(knowledge.retriever, vocabulary, self._metrics, ())
             except (IndexFailure, EncoderError) as error:
                 missing = (f"the documents: {error}",)

@@ -8,16 +8,22 @@ hashed terms), so the embedded index and a server hold the same vectors. The for
 Runbooks name things ``KubePodCrashLooping`` where people write "crash looping pods", so the parts
 of a CamelCase name are indexed beside the whole (snake_case and kebab-case the encoder splits
 itself). On 244 alert texts over 405 runbooks in chunks this moves recall@5 from .955 to .975.
+
+What the encoder splits has a term of its own beside its parts (``identifiers``): a page that says
+``node_cpu_seconds_total`` is not one that says "total seconds of a node's CPU". The term is a word
+that the encoder leaves alone, made from a hash of the name.
 """
 
 from __future__ import annotations
 
+import hashlib
 import re
 from collections.abc import Iterable, Sequence
 
 import qdrant_edge
 from qdrant_edge import Bm25, Bm25Config
 
+from ingest.encoders.identifiers import identifiers
 from ingest.index.base import SparseVector
 
 K1 = 1.2
@@ -36,7 +42,7 @@ class Bm25Encoder:
     ``average_length`` is in the encoder's tokens. Safe to call from several threads.
     """
 
-    fingerprint = "qdrant-bm25-english/camel-case-parts.1"
+    fingerprint = "qdrant-bm25-english/camel-case-parts.1/identifiers.1"
 
     def __init__(self, average_length: float, *, k1: float = K1, b: float = B) -> None:
         if average_length <= 0:
@@ -44,24 +50,30 @@ class Bm25Encoder:
         self._model = Bm25(Bm25Config(k=k1, b=b, avg_len=average_length, language="english"))
 
     def embed_documents(self, texts: Sequence[str]) -> list[SparseVector]:
-        return [_vector(self._model.embed_document(_with_parts(text))) for text in texts]
+        return [_vector(self._model.embed_document(_expanded(text))) for text in texts]
 
     def embed_query(self, text: str) -> SparseVector:
-        return _vector(self._model.embed_query(_with_parts(text)))
+        return _vector(self._model.embed_query(_expanded(text)))
 
     @staticmethod
     def measure_average_length(texts: Iterable[str]) -> float:
         """The mean length of ``texts`` in the encoder's tokens; 1.0 when there is nothing."""
         model = Bm25(_COUNTING)
         lengths = [
-            sum(round(count) for count in model.embed_document(_with_parts(text)).values)
+            sum(round(count) for count in model.embed_document(_expanded(text)).values)
             for text in texts
         ]
         return max(1.0, sum(lengths) / len(lengths)) if lengths else 1.0
 
 
-def _with_parts(text: str) -> str:
-    return _CAMEL_CASE.sub(lambda found: " ".join([found[0], *_PART.findall(found[0])]), text)
+def _expanded(text: str) -> str:
+    """The text with the parts of its CamelCase names, and with whole names that would be split."""
+    parts = _CAMEL_CASE.sub(lambda found: " ".join([found[0], *_PART.findall(found[0])]), text)
+    return " ".join([parts, *(_word(name) for name in identifiers(text) if not name.isalnum())])
+
+
+def _word(name: str) -> str:
+    return f"q{hashlib.blake2b(name.encode(), digest_size=8).hexdigest()}"
 
 
 def _vector(sparse: qdrant_edge.SparseVector) -> SparseVector:

@@ -90,10 +90,16 @@ class PackagedEncoder:
         return vectors
 
     def embed_query(self, text: str) -> NDArray[np.float32]:
+        return self.run(np.array([self.token_ids(text)], np.int64))
+
+    def token_ids(self, text: str) -> list[int]:
+        """What the model reads of a text, its two special tokens included."""
         ids: list[int] = self._tokenizer.encode(text).ids
-        if len(ids) > MAX_TOKENS:
-            ids = [*ids[: MAX_TOKENS - 1], ids[-1]]
-        output = self._session.run(None, {"input_ids": np.array([ids], np.int64)})
+        return [*ids[: MAX_TOKENS - 1], ids[-1]] if len(ids) > MAX_TOKENS else ids
+
+    def run(self, token_ids: NDArray[np.int64]) -> NDArray[np.float32]:
+        """The bare model: the vector of one text's ids, shape ``(1, length)``."""
+        output = self._session.run(None, {"input_ids": token_ids})
         vector: NDArray[np.float32] = np.asarray(output[0])[0]
         return vector
 

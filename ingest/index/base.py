@@ -51,6 +51,11 @@ class IndexSpec(Frozen):
     chunking: str
     schema_version: int = 1
 
+    def has_vectors_of(self, other: IndexSpec) -> bool:
+        """Whether a chunk's dense vector is the same in both: same model, same chunks."""
+        mine = (self.dense_model, self.dimensions, self.chunking)
+        return mine == (other.dense_model, other.dimensions, other.chunking)
+
     @property
     def digest(self) -> str:
         """Short stable name of this combination (12 hex characters)."""
@@ -117,10 +122,21 @@ class HybridQuery:
     ``prefetch`` is how many candidates each vector contributes; ``rrf_k`` is the constant of
     reciprocal rank fusion with ranks from 1 (Cormack et al. 2009 use 60; Qdrant counts from 0, its
     default of 2 is a 1 here). ``weights`` are (dense, sparse) and divide the rank, as Qdrant does
-    it: a list adds ``1 / (rrf_k + rank / weight)``; DBSF has no weights.
+    it: a list adds ``1 / (rrf_k + rank / weight)``; DBSF has no weights. ``exact`` compares all
+    dense vectors, which is what an approximate search is measured against.
     """
 
-    __slots__ = ("dense", "fusion", "limit", "prefetch", "rrf_k", "scope", "sparse", "weights")
+    __slots__ = (
+        "dense",
+        "exact",
+        "fusion",
+        "limit",
+        "prefetch",
+        "rrf_k",
+        "scope",
+        "sparse",
+        "weights",
+    )
 
     def __init__(
         self,
@@ -133,6 +149,7 @@ class HybridQuery:
         fusion: FusionMethod = FusionMethod.RRF,
         rrf_k: int = 60,
         weights: tuple[float, float] = (1.0, 1.0),
+        exact: bool = False,
     ) -> None:
         if dense is None and sparse is None:
             raise ValueError("a query needs a dense or a sparse vector")
@@ -144,6 +161,7 @@ class HybridQuery:
         self.fusion = fusion
         self.rrf_k = rrf_k
         self.weights = weights
+        self.exact = exact
 
 
 class StageScore(Frozen):
@@ -210,9 +228,18 @@ class Index(Protocol):
         """All visible chunks, where given only of these documents, by document id and ordinal."""
         ...
 
+    async def page(self, after: str | None) -> tuple[list[EmbeddedChunk], str | None]:
+        """Stored chunks with their vectors, whoever may see them, in the order of their ids: the
+        first ones or those from ``after`` on; and where the next ones begin, None at the end."""
+        ...
+
     async def values(self, field: str, scope: Scope) -> dict[str, int]:
         """The values of a keyword field (``services``, ``regions``, ``customers``, ``kind``,
         ``source``) among visible chunks, with the number of chunks that have each."""
+        ...
+
+    async def vectors_of(self, chunk_ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
+        """The dense vectors, by id, of those of these chunks that are stored here."""
         ...
 
     async def count(self) -> int:
@@ -241,6 +268,10 @@ class IndexStore(Protocol):
 
         ``average_length`` is called only when a generation is created.
         """
+        ...
+
+    async def begin(self, spec: IndexSpec, average_length: float) -> Index:
+        """A new, empty generation, whatever else is there; a restored copy is filled into one."""
         ...
 
     async def publish(self, index: Index) -> None:

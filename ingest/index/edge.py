@@ -2,9 +2,9 @@
 
 Every call on a shard runs in one thread of its own: the engine holds the interpreter lock while
 it works (measured with 0.9), so more threads would gain nothing, and one makes it safe to close a
-shard that is being asked. A search is milliseconds; ``optimize`` on more than ``EXACT_UP_TO``
-chunks takes about a second per thousand and halts the whole process meanwhile: run it where
-nobody waits.
+shard that is being asked. A search is milliseconds; ``optimize`` on more than
+``Layout.exact_up_to`` new chunks takes about a second per thousand and halts the whole process
+meanwhile, whatever the size of the segments: run it where nobody waits.
 
 ``upsert`` returns when the write-ahead log has the points, which a killed process survives. The
 log goes to the disk itself every ``FLUSH_EVERY`` points and on ``optimize`` and close.
@@ -18,7 +18,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, TypeVar
 
+import numpy as np
 import qdrant_edge as edge
+from numpy.typing import NDArray
 
 from ingest.documents import Chunk
 from ingest.index import schema
@@ -29,11 +31,16 @@ from ingest.index.base import (
     HybridQuery,
     IndexFailure,
     Scope,
+    SparseVector,
     StoredDocument,
 )
 from ingest.index.generations import Generation, Manifest
+from ingest.index.layout import Layout, Quantization
 
 FLUSH_EVERY = 2048
+
+_FULL_SCAN = 10_000
+"""KiB of vectors that a filter may leave to compare them all (the engine's own default)."""
 
 T = TypeVar("T")
 
@@ -48,9 +55,9 @@ class EdgeShard:
         self._shard: edge.EdgeShard | None = None
 
     @classmethod
-    async def create(cls, path: Path, dimensions: int) -> EdgeShard:
+    async def create(cls, path: Path, dimensions: int, layout: Layout) -> EdgeShard:
         """A new shard at ``path`` (which must not exist), with its payload indexes."""
-        return await cls(path, lambda: _create(path, dimensions))._started()
+        return await cls(path, lambda: _create(path, dimensions, layout))._started()
 
     @classmethod
     async def load(cls, path: Path) -> EdgeShard:
@@ -101,11 +108,13 @@ class EdgeIndex(Generation):
         manifest: Manifest,
         shard: EdgeShard,
         *,
+        layout: Layout,
         is_new: bool,
         on_close: Callable[[], Awaitable[None]],
     ) -> None:
         super().__init__(name, manifest, is_new=is_new)
         self._shard = shard
+        self._layout = layout
         self._on_close = on_close
         self._unflushed = 0
 
@@ -151,7 +160,7 @@ class EdgeIndex(Generation):
         return sorted(await self._facet("source", schema.Conditions()))
 
     async def search(self, query: HybridQuery) -> list[Hit]:
-        return await self._shard.ask(lambda shard: _search(shard, query))
+        return await self._shard.ask(lambda shard: _search(shard, query, self._layout))
 
     async def chunks_of(self, document_ids: Iterable[str] | None, scope: Scope) -> list[Chunk]:
         wanted = schema.within(scope, document_ids)
@@ -162,8 +171,23 @@ class EdgeIndex(Generation):
         )
         return sorted(chunks, key=lambda chunk: (chunk.document_id, chunk.ordinal, chunk.id))
 
+    async def page(self, after: str | None) -> tuple[list[EmbeddedChunk], str | None]:
+        request = edge.ScrollRequest(
+            offset=after, limit=schema.PAGE, with_payload=True, with_vector=True
+        )
+        records, rest = await self._shard.ask(lambda shard: shard.scroll(request))
+        return [_embedded(record) for record in records], None if rest is None else str(rest)
+
     async def values(self, field: str, scope: Scope) -> dict[str, int]:
         return await self._facet(schema.counted(field), schema.within(scope))
+
+    async def vectors_of(self, chunk_ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
+        records = await self._shard.ask(
+            lambda shard: shard.retrieve(
+                list(chunk_ids), with_payload=False, with_vector=[schema.DENSE]
+            )
+        )
+        return schema.dense_vectors((record.id, record.vector) for record in records)
 
     async def count(self) -> int:
         return await self._shard.ask(lambda shard: shard.count(edge.CountRequest(exact=True)))
@@ -195,17 +219,33 @@ async def _nothing() -> None:
     """A second close."""
 
 
-def _create(path: Path, dimensions: int) -> edge.EdgeShard:
+def _create(path: Path, dimensions: int, layout: Layout) -> edge.EdgeShard:
     path.mkdir(parents=True)
+    quantization: Any = None
+    if layout.quantization is Quantization.INT8:
+        quantization = edge.ScalarQuantizationConfig(
+            edge.ScalarType.Int8, memory=edge.Memory.Pinned
+        )
+    elif layout.quantization is Quantization.BINARY:
+        quantization = edge.BinaryQuantizationConfig(memory=edge.Memory.Pinned)
     shard = edge.EdgeShard.create(
         str(path),
         edge.EdgeConfig(
             vectors={
-                schema.DENSE: edge.EdgeVectorParams(size=dimensions, distance=edge.Distance.Cosine)
+                schema.DENSE: edge.EdgeVectorParams(
+                    size=dimensions,
+                    distance=edge.Distance.Cosine,
+                    memory=_memory(on_disk=layout.vectors_on_disk),
+                    quantization_config=quantization,
+                    hnsw_config=edge.HnswIndexConfig(
+                        layout.hnsw_m, layout.ef_construct, _FULL_SCAN
+                    ),
+                )
             },
             sparse_vectors={schema.SPARSE: edge.EdgeSparseVectorParams(modifier=edge.Modifier.Idf)},
+            payload_memory=_memory(on_disk=layout.payload_on_disk),
             optimizers=edge.EdgeOptimizersConfig(
-                indexing_threshold=schema.exact_kilobytes(dimensions)
+                indexing_threshold=layout.exact_kilobytes(dimensions)
             ),
         ),
     )
@@ -215,6 +255,10 @@ def _create(path: Path, dimensions: int) -> edge.EdgeShard:
         shard.update(edge.UpdateOperation.create_field_index(field, kind))
     shard.flush()
     return shard
+
+
+def _memory(*, on_disk: bool) -> edge.Memory:
+    return edge.Memory.Cold if on_disk else edge.Memory.Cached
 
 
 def _point(embedded: EmbeddedChunk) -> edge.Point:
@@ -227,6 +271,18 @@ def _point(embedded: EmbeddedChunk) -> edge.Point:
             ),
         },
         schema.to_payload(embedded.chunk),
+    )
+
+
+def _embedded(record: edge.Record) -> EmbeddedChunk:
+    vectors: Any = record.vector
+    return EmbeddedChunk(
+        schema.from_payload(record.payload),
+        np.asarray(vectors[schema.DENSE], dtype=np.float32),
+        SparseVector(
+            indices=tuple(vectors[schema.SPARSE].indices),
+            values=tuple(vectors[schema.SPARSE].values),
+        ),
     )
 
 
@@ -250,6 +306,19 @@ def _filter(conditions: schema.Conditions, ids: Iterable[str] | None = None) -> 
     return edge.Filter(must=must, must_not=must_not)
 
 
+def _how(layout: Layout, *, exact: bool) -> edge.SearchParams:
+    quantized = layout.quantization is not Quantization.NONE
+    return edge.SearchParams(
+        hnsw_ef=layout.search_ef,
+        exact=exact,
+        quantization=edge.QuantizationSearchParams(
+            ignore=exact, rescore=True, oversampling=layout.oversampling
+        )
+        if quantized
+        else None,
+    )
+
+
 def _scroll(
     shard: edge.EdgeShard, conditions: schema.Conditions, with_payload: bool | list[str]
 ) -> Iterator[edge.Record]:
@@ -269,7 +338,7 @@ def _scroll(
             return
 
 
-def _search(shard: edge.EdgeShard, query: HybridQuery) -> list[Hit]:
+def _search(shard: edge.EdgeShard, query: HybridQuery, layout: Layout) -> list[Hit]:
     """Both stages, then their fusion.
 
     The engine would search again for the fusion's prefetches, at twice the time; they are
@@ -279,7 +348,8 @@ def _search(shard: edge.EdgeShard, query: HybridQuery) -> list[Hit]:
     idf = edge.SearchParams(idf=edge.IdfParams(_filter(schema.visible_to(query.scope))))
     stages: list[tuple[Any, edge.SearchParams | None]] = []
     if query.dense is not None:
-        stages.append((edge.Query.Nearest(query.dense.tolist(), using=schema.DENSE), None))
+        near = edge.Query.Nearest(query.dense.tolist(), using=schema.DENSE)
+        stages.append((near, _how(layout, exact=query.exact)))
     if query.sparse is not None:
         terms = edge.SparseVector(list(query.sparse.indices), list(query.sparse.values))
         stages.append((edge.Query.Nearest(terms, using=schema.SPARSE), idf))

@@ -29,6 +29,7 @@ from pydantic import ValidationError
 from ingest.index.base import Index, IndexFailure, IndexLocked, IndexMissing, IndexSpec
 from ingest.index.edge import EdgeIndex, EdgeShard
 from ingest.index.generations import Manifest, is_name, made_for, new_name
+from ingest.index.layout import Layout
 
 LOCK_WAIT = 5.0
 """Seconds that opening waits for another process; a search beside a search needs one."""
@@ -49,8 +50,11 @@ class _Opened:
 class EdgeStore:
     """``IndexStore`` in a directory, which is made when something is first written."""
 
-    def __init__(self, root: Path, *, lock_wait: float = LOCK_WAIT) -> None:
+    def __init__(
+        self, root: Path, *, layout: Layout | None = None, lock_wait: float = LOCK_WAIT
+    ) -> None:
         self._root = root
+        self._layout = layout or Layout()
         self._lock_wait = lock_wait
         self._opened: dict[str, _Opened] = {}
         self._opening = asyncio.Lock()
@@ -72,11 +76,17 @@ class EdgeStore:
         current = self._current()
         with suppress(IndexMissing):
             if current is not None and self._manifest(current).spec == spec:
-                return await self._open(current, is_new=False)
+                index = await self._open(current, is_new=False)
+                # A process that was killed in ``publish`` leaves the one before.
+                await asyncio.to_thread(self._drop, self._older_than(current))
+                return index
         for name in self._unfinished(spec, current):
             with suppress(IndexMissing):
                 return await self._open(name, is_new=True)
         return await self._create(Manifest(spec=spec, average_length=average_length()))
+
+    async def begin(self, spec: IndexSpec, average_length: float) -> EdgeIndex:
+        return await self._create(Manifest(spec=spec, average_length=average_length))
 
     async def publish(self, index: Index) -> None:
         if not isinstance(index, EdgeIndex):
@@ -85,7 +95,7 @@ class EdgeStore:
         with self._reported():
             _write_atomically(self._root / "CURRENT", index.name, self._root / index.name)
         index.mark_published()
-        await asyncio.to_thread(self._drop_all_but, index.name)
+        await asyncio.to_thread(self._drop, self._names() - {index.name})
 
     async def aclose(self) -> None:
         for name in list(self._opened):
@@ -116,7 +126,9 @@ class EdgeStore:
             lock = await self._lock(name)
             try:
                 with self._reported():
-                    shard = await EdgeShard.create(self._shard_path(name), manifest.spec.dimensions)
+                    shard = await EdgeShard.create(
+                        self._shard_path(name), manifest.spec.dimensions, self._layout
+                    )
                     home = self._root / name
                     text = manifest.model_dump_json(indent=2)
                     _write_atomically(home / "manifest.json", text, home)
@@ -135,7 +147,14 @@ class EdgeStore:
             if opened.users == 0:
                 await self._close(name)
 
-        return EdgeIndex(name, opened.manifest, opened.shard, is_new=is_new, on_close=on_close)
+        return EdgeIndex(
+            name,
+            opened.manifest,
+            opened.shard,
+            layout=self._layout,
+            is_new=is_new,
+            on_close=on_close,
+        )
 
     async def _close(self, name: str) -> None:
         opened = self._opened.pop(name, None)
@@ -197,23 +216,32 @@ class EdgeStore:
                     "run `why ingest` again"
                 ) from error
 
-    def _names(self) -> list[str]:
+    def _names(self) -> set[str]:
         if not self._root.is_dir():
-            return []
-        return sorted(path.name for path in self._root.iterdir() if is_name(path.name))
+            return set()
+        return {path.name for path in self._root.iterdir() if is_name(path.name)}
+
+    def _older_than(self, published: str) -> set[str]:
+        """Generations begun before this one; one that was begun later may still be finished."""
+
+        def begun(name: str) -> float:
+            try:
+                return (self._root / name / "manifest.json").stat().st_mtime
+            except OSError:  # half made, or half dropped
+                return 0.0
+
+        return {name for name in self._names() if begun(name) < begun(published)}
 
     def _unfinished(self, spec: IndexSpec, current: str | None) -> Iterator[str]:
-        for name in self._names():
+        for name in sorted(self._names()):
             if name != current and made_for(name, spec):
                 with suppress(IndexFailure):  # a run that died while it made the directory
                     if self._manifest(name).spec == spec:
                         yield name
 
-    def _drop_all_but(self, published: str) -> None:
+    def _drop(self, names: set[str]) -> None:
         """What somebody still has open stays until the next time."""
-        for name in self._names():
-            if name == published or name in self._opened:
-                continue
+        for name in sorted(names - self._opened.keys()):
             with suppress(Timeout, OSError), FileLock(self._lock_path(name), blocking=False):
                 # First what makes it look whole, in case this is interrupted.
                 (self._root / name / "manifest.json").unlink(missing_ok=True)

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+import numpy as np
+from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from ingest.documents import Chunk
@@ -46,18 +48,10 @@ PAGE = 1000
 MOST_VALUES = 100_000
 """Distinct values of a field that are counted at most."""
 
-EXACT_UP_TO = 20_000
-"""Chunks up to which the dense search compares all vectors (recall 1) instead of using a graph."""
-
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND = timedelta(microseconds=1)
 _LARGEST_EXACT = 2**53
 """Qdrant compares ranges as doubles: whole numbers beyond this one are not told apart."""
-
-
-def exact_kilobytes(dimensions: int) -> int:
-    """Size of the float32 vectors of ``EXACT_UP_TO`` chunks, in KiB (the unit of Qdrant)."""
-    return EXACT_UP_TO * dimensions * 4 // 1024
 
 
 def to_payload(chunk: Chunk) -> dict[str, Any]:
@@ -158,6 +152,15 @@ def stored_documents(payloads: Iterable[Mapping[str, Any] | None]) -> list[Store
         )
         for (document_id, revision), (origin, stored, expected) in sorted(groups.items())
     ]
+
+
+def dense_vectors(stored: Iterable[tuple[Any, Any]]) -> dict[str, NDArray[np.float32]]:
+    """Points' ids and named vectors, as either client gives them."""
+    return {
+        str(chunk): np.asarray(vectors[DENSE], dtype=np.float32)
+        for chunk, vectors in stored
+        if isinstance(vectors, Mapping) and DENSE in vectors
+    }
 
 
 Scored = tuple[str, float]

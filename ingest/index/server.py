@@ -9,12 +9,16 @@ from __future__ import annotations
 import asyncio
 import json
 import math
+import ssl
 import warnings
 from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping, Sequence
+from pathlib import Path
 from typing import Any, TypeVar
 from urllib.parse import unquote, urlsplit
 
 import httpx
+import numpy as np
+from numpy.typing import NDArray
 from qdrant_client import AsyncQdrantClient, models
 from qdrant_client.common.client_exceptions import QdrantException
 from qdrant_client.http.exceptions import (
@@ -33,9 +37,11 @@ from ingest.index.base import (
     IndexMissing,
     IndexUnavailable,
     Scope,
+    SparseVector,
     StoredDocument,
 )
 from ingest.index.generations import Generation, Manifest
+from ingest.index.layout import Layout, Quantization
 
 T = TypeVar("T")
 
@@ -51,10 +57,13 @@ class Connection:
         self._timeout = timeout
 
     @classmethod
-    def to(cls, url: str, *, api_key: str | None, timeout: float) -> Connection:
+    def to(
+        cls, url: str, *, api_key: str | None, timeout: float, ca_file: Path | None = None
+    ) -> Connection:
         """A connection to ``url``, of which user and password go into a header of their own.
 
-        Raises: IndexUnavailable where this is no URL.
+        ``ca_file`` holds the certificates (PEM) that alone are trusted, instead of the system's.
+        Raises: IndexUnavailable where this is no URL, or the file can't be used.
         """
         try:
             parts = urlsplit(url)
@@ -68,6 +77,8 @@ class Connection:
         extra: dict[str, Any] = {}
         if parts.username is not None:
             extra["auth"] = httpx.BasicAuth(unquote(parts.username), unquote(parts.password or ""))
+        if ca_file is not None:
+            extra["verify"] = _trusting(ca_file)
         with warnings.catch_warnings():
             # Plain HTTP inside a cluster is the operator's choice; not news at every start.
             warnings.filterwarnings("ignore", message="Api key is used with an insecure connection")
@@ -91,6 +102,11 @@ class Connection:
             source = error.source
             if isinstance(source, httpx.TimeoutException):
                 failure = self._too_slow()
+            elif _untrusted(source):
+                failure = IndexUnavailable(
+                    f"{self.place} shows a certificate that is not trusted: name the file of the "
+                    "authority that signed it in WHY_QDRANT_CA_FILE"
+                )
             elif isinstance(source, httpx.HTTPError):
                 failure = IndexUnavailable(
                     f"{self.place} does not answer ({type(source).__name__}): check QDRANT_URL "
@@ -131,15 +147,40 @@ class Connection:
         return IndexUnavailable(f"{self.place} answered HTTP {error.status_code}: {reason}")
 
 
+def _trusting(ca_file: Path) -> ssl.SSLContext:
+    try:
+        return ssl.create_default_context(cafile=str(ca_file))
+    except OSError as error:  # also what ssl raises for a file that holds no certificate
+        raise IndexUnavailable(
+            f"qdrant_ca_file: no certificates can be read from {ca_file} ({error})"
+        ) from None
+
+
+def _untrusted(error: BaseException | None) -> bool:
+    """Whether a certificate that was not trusted is what began this."""
+    while error is not None:
+        if isinstance(error, ssl.SSLCertVerificationError):
+            return True
+        error = error.__cause__ or error.__context__
+    return False
+
+
 class ServerIndex(Generation):
     """``Index`` over a collection. The connection belongs to the store."""
 
     def __init__(
-        self, collection: str, manifest: Manifest, connection: Connection, *, is_new: bool
+        self,
+        collection: str,
+        manifest: Manifest,
+        connection: Connection,
+        *,
+        layout: Layout,
+        is_new: bool,
     ) -> None:
         super().__init__(collection, manifest, is_new=is_new)
         self._ask = connection.ask
         self._client = connection.client
+        self._layout = layout
 
     async def upsert(self, chunks: Sequence[EmbeddedChunk]) -> None:
         if chunks:
@@ -166,7 +207,7 @@ class ServerIndex(Generation):
         return sorted(await self._facet("source", schema.Conditions()))
 
     async def search(self, query: HybridQuery) -> list[Hit]:
-        requests = _requests(query)
+        requests = _requests(query, self._layout)
         answers = await self._ask(self._client.query_batch_points(self.name, requests))
         lists = [[(str(point.id), point.score) for point in answer.points] for answer in answers]
         best = schema.in_order(lists[-1])[: query.limit]
@@ -185,8 +226,28 @@ class ServerIndex(Generation):
         chunks = [schema.from_payload(record.payload) async for record in records]
         return sorted(chunks, key=lambda chunk: (chunk.document_id, chunk.ordinal, chunk.id))
 
+    async def page(self, after: str | None) -> tuple[list[EmbeddedChunk], str | None]:
+        records, rest = await self._ask(
+            self._client.scroll(
+                self.name,
+                limit=schema.PAGE,
+                offset=after,
+                with_payload=True,
+                with_vectors=True,
+            )
+        )
+        return [_embedded(record) for record in records], None if rest is None else str(rest)
+
     async def values(self, field: str, scope: Scope) -> dict[str, int]:
         return await self._facet(schema.counted(field), schema.within(scope))
+
+    async def vectors_of(self, chunk_ids: Sequence[str]) -> dict[str, NDArray[np.float32]]:
+        records = await self._ask(
+            self._client.retrieve(
+                self.name, list(chunk_ids), with_payload=False, with_vectors=[schema.DENSE]
+            )
+        )
+        return schema.dense_vectors((record.id, record.vector) for record in records)
 
     async def count(self) -> int:
         return (await self._ask(self._client.count(self.name, exact=True))).count
@@ -242,6 +303,18 @@ def _point(embedded: EmbeddedChunk) -> models.PointStruct:
     )
 
 
+def _embedded(record: models.Record) -> EmbeddedChunk:
+    vectors: Any = record.vector
+    return EmbeddedChunk(
+        schema.from_payload(record.payload),
+        np.asarray(vectors[schema.DENSE], dtype=np.float32),
+        SparseVector(
+            indices=tuple(vectors[schema.SPARSE].indices),
+            values=tuple(vectors[schema.SPARSE].values),
+        ),
+    )
+
+
 def _filter(conditions: schema.Conditions) -> models.Filter:
     must: list[Any] = [
         models.FieldCondition(key=field, match=models.MatchAny(any=list(values)))
@@ -260,13 +333,26 @@ def _filter(conditions: schema.Conditions) -> models.Filter:
     return models.Filter(must=must, must_not=must_not)
 
 
-def _requests(query: HybridQuery) -> list[models.QueryRequest]:
+def _how(layout: Layout, *, exact: bool) -> models.SearchParams:
+    quantized = layout.quantization is not Quantization.NONE
+    return models.SearchParams(
+        hnsw_ef=layout.search_ef,
+        exact=exact,
+        quantization=models.QuantizationSearchParams(
+            ignore=exact, rescore=True, oversampling=layout.oversampling
+        )
+        if quantized
+        else None,
+    )
+
+
+def _requests(query: HybridQuery, layout: Layout) -> list[models.QueryRequest]:
     """The stages that have a vector (dense, sparse) and, where both have, their fusion."""
     scope = _filter(schema.within(query.scope))
     visible = models.IdfCorpusParams(corpus=_filter(schema.visible_to(query.scope)))
     stages: list[tuple[str, Any, models.SearchParams | None]] = []
     if query.dense is not None:
-        stages.append((schema.DENSE, query.dense.tolist(), None))
+        stages.append((schema.DENSE, query.dense.tolist(), _how(layout, exact=query.exact)))
     if query.sparse is not None:
         terms = models.SparseVector(
             indices=list(query.sparse.indices), values=list(query.sparse.values)

@@ -15,6 +15,7 @@ from qdrant_client import models
 from ingest.index import schema
 from ingest.index.base import Index, IndexFailure, IndexMissing, IndexSpec
 from ingest.index.generations import Manifest, is_name, made_for, new_name
+from ingest.index.layout import Cluster, Layout, Quantization
 from ingest.index.server import Connection, ServerIndex
 
 _METADATA = "why"
@@ -23,7 +24,16 @@ _METADATA = "why"
 class ServerStore:
     """``IndexStore`` behind the alias of a server. Closing it closes the connection."""
 
-    def __init__(self, connection: Connection, alias: str) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        alias: str,
+        *,
+        layout: Layout | None = None,
+        cluster: Cluster | None = None,
+    ) -> None:
+        self._layout = layout or Layout()
+        self._cluster = cluster or Cluster()
         self._connection = connection
         self._ask = connection.ask
         self._client = connection.client
@@ -51,6 +61,9 @@ class ServerStore:
                 await self._index_payload(collection)
                 return index
         return await self._create(Manifest(spec=spec, average_length=average_length()))
+
+    async def begin(self, spec: IndexSpec, average_length: float) -> ServerIndex:
+        return await self._create(Manifest(spec=spec, average_length=average_length))
 
     async def publish(self, index: Index) -> None:
         if not isinstance(index, ServerIndex):
@@ -99,7 +112,9 @@ class ServerStore:
                 "made with: written by another program, or the server is older than Qdrant 1.16. "
                 "Delete the collection and run `why ingest` again, or choose another name"
             ) from error
-        return ServerIndex(collection, manifest, self._connection, is_new=is_new)
+        return ServerIndex(
+            collection, manifest, self._connection, layout=self._layout, is_new=is_new
+        )
 
     async def _create(self, manifest: Manifest) -> ServerIndex:
         collections = (await self._ask(self._client.get_collections())).collections
@@ -110,21 +125,32 @@ class ServerStore:
                 "that the index is found by: choose another name, or delete that collection"
             )
         collection = f"{self._alias}-{new_name(manifest.spec)}"
+        layout, cluster = self._layout, self._cluster
         dimensions = manifest.spec.dimensions
         await self._ask(
             self._client.create_collection(
                 collection,
                 vectors_config={
                     schema.DENSE: models.VectorParams(
-                        size=dimensions, distance=models.Distance.COSINE
+                        size=dimensions,
+                        distance=models.Distance.COSINE,
+                        on_disk=layout.vectors_on_disk,
                     )
                 },
                 sparse_vectors_config={
                     schema.SPARSE: models.SparseVectorParams(modifier=models.Modifier.IDF)
                 },
                 optimizers_config=models.OptimizersConfigDiff(
-                    indexing_threshold=schema.exact_kilobytes(dimensions)
+                    indexing_threshold=layout.exact_kilobytes(dimensions)
                 ),
+                hnsw_config=models.HnswConfigDiff(
+                    m=layout.hnsw_m, ef_construct=layout.ef_construct
+                ),
+                quantization_config=_quantization(layout),
+                on_disk_payload=layout.payload_on_disk,
+                shard_number=cluster.shards,
+                replication_factor=cluster.replicas,
+                write_consistency_factor=cluster.write_consistency,
                 metadata={_METADATA: manifest.model_dump(mode="json")},
             )
         )
@@ -137,3 +163,17 @@ class ServerStore:
         kinds[schema.VISIBLE_FROM] = models.PayloadSchemaType.INTEGER
         for field, kind in kinds.items():
             await self._ask(self._client.create_payload_index(collection, field, kind, wait=True))
+
+
+def _quantization(layout: Layout) -> models.QuantizationConfig | None:
+    match layout.quantization:
+        case Quantization.INT8:
+            return models.ScalarQuantization(
+                scalar=models.ScalarQuantizationConfig(type=models.ScalarType.INT8, always_ram=True)
+            )
+        case Quantization.BINARY:
+            return models.BinaryQuantization(
+                binary=models.BinaryQuantizationConfig(always_ram=True)
+            )
+        case Quantization.NONE:
+            return None

@@ -21,7 +21,8 @@ from service.briefing.night import NightPolicy, Trouble
 from service.briefing.people import MONTH
 from service.briefing.written import Record, Thread, of_the_night, records_in, threads_in
 from service.engine import Engine
-from service.inspection import FleetReport, Inspector
+from service.inspected import FleetReport
+from service.inspection import Inspector
 from service.intent import Intent
 from service.metrics.catalog import CatalogCache
 from service.metrics.observe import (

@@ -13,7 +13,7 @@ from service.briefing.night import Trouble
 from service.briefing.plain import localised, whose
 from service.briefing.sentences import Scene, TroubleSentences
 from service.fleet import Concern
-from service.inspection import FleetReport
+from service.inspected import FleetReport
 from service.metrics.labels import region_of
 from service.reports.cite import metric_citation
 from service.reports.draft import DraftClaim

@@ -33,8 +33,8 @@ from service.evaluation.pairs import EvaluationError
 from service.metrics.catalog import Catalog
 from service.metrics.panels import resolve
 from service.metrics.source import Window
-from service.promql import QueryPolicy, step_of
 from service.queries.expressions import metrics_of, parse
+from service.queries.policy import QueryPolicy, step_of
 from service.scope import QuestionScope
 
 _SOURCE = "panels"

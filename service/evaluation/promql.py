@@ -37,9 +37,10 @@ from service.evaluation.statistics import CONFIDENCE, RESAMPLES, Bootstrap, Diff
 from service.llm.models import Models
 from service.metrics.catalog import Catalog, fetch_catalog
 from service.metrics.source import MetricsError, MetricsSource, Series
-from service.promql import QueryPolicy, find_query, step_of
+from service.promql import find_query
 from service.queries.answer import QueryAnswer
 from service.queries.candidates import written_candidates
+from service.queries.policy import QueryPolicy, step_of
 from service.retrieval import RetrievalPolicy, Retriever
 from service.scope import QuestionScope
 from service.settings import Settings
@@ -48,8 +49,8 @@ PRODUCT = "why"
 WITH_MODEL = "why + LLM"
 WITHOUT_NAMES = "why, names of metrics unknown"
 NEAREST = {
-    "nearest panel, BM25": RetrievalPolicy(dense=False),
-    "nearest panel, dense": RetrievalPolicy(sparse=False),
+    "nearest panel, BM25": RetrievalPolicy(dense=0.0),
+    "nearest panel, dense": RetrievalPolicy(sparse=0.0),
     "nearest panel, both": RetrievalPolicy(),
 }
 MEASURES = ("metrics", "grouping", "both", "answered")

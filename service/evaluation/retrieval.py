@@ -90,10 +90,9 @@ async def _evaluate(
     stored = {
         row.document_id for name in await index.sources() for row in await index.inventory(name)
     }
-    alone = policy.model_copy(update={"said": 0.0, "says": 0.0})
     policies = {
-        "bm25": alone.model_copy(update={"dense": False}),
-        "dense": alone.model_copy(update={"sparse": False}),
+        "bm25": RetrievalPolicy.alone(sparse=1.0),
+        "dense": RetrievalPolicy.alone(dense=1.0),
         PRODUCT: policy,
     }
     gold = [question.gold for question in questions]

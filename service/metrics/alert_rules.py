@@ -7,6 +7,7 @@ from datetime import timedelta
 import promql_parser
 
 from service.metrics.panels import WrittenQuery, in_one_line, resolve, selection_of
+from service.metrics.promql_text import parse_promql
 from service.metrics.usage import Rule
 from service.scope import QuestionScope
 
@@ -23,7 +24,7 @@ def rule_query(rule: Rule, *, scope: QuestionScope, step: timedelta) -> WrittenQ
     """
     expression = resolve(rule.expression, {}, scope=scope, labels={}, step=step).query
     try:
-        watched = _watched(promql_parser.parse(expression))
+        watched = _watched(parse_promql(expression))
     except ValueError:
         return None
     query = in_one_line(watched)

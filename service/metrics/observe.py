@@ -7,9 +7,10 @@ on its own: what failed is listed, in words, and the rest is used.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Sequence
 from datetime import timedelta
-from typing import TypeVar
+from time import monotonic
+from typing import Any, TypeVar
 
 from pydantic import ConfigDict
 
@@ -117,8 +118,14 @@ async def observe(
     *,
     policy: ObservePolicy,
     signal_policy: SignalPolicy,
+    seconds: float | None = None,
 ) -> Observation:
-    """Everything the metrics say about the scope's window. Never raises a MetricsError."""
+    """Everything the metrics say about the scope's window. Never raises a MetricsError.
+
+    A query without an answer after ``seconds`` is given up and the others are used; earlier days
+    get a quarter of that on top.
+    """
+    began = monotonic()
     window = scope.window
     step = step_for(window, policy)
     asked = asked_window(window, policy)
@@ -149,7 +156,12 @@ async def observe(
                 missing.append(f"{item.query}: {error}")
             return None
 
-    answers = await asyncio.gather(*(ask(item) for item in plan))
+    answers, late = await _in_time(
+        [ask(item) for item in plan],
+        None if seconds is None else max(0.0, began + seconds - monotonic()),
+    )
+    if late:
+        missing.append(f"metrics: {late} of {len(plan)} queries had no answer in time")
     signals: dict[tuple[object, ...], Signal] = {}
     samples: list[Observed] = []
     components: set[str | None] = set()
@@ -192,13 +204,14 @@ async def observe(
                 key = (item.metric, tuple(sorted(signal.labels.items())), signal.onset)
                 signals.setdefault(key, signal)
     seen = sorted(signals.values(), key=lambda s: (s.onset, s.query))
-    usual = [
-        season
-        for season in await _seasons(
-            source, [s for s in seen if s.bad], asked, step, policy.seasons, gate, missing
-        )
-        if season.usual
-    ]
+    bad = [signal for signal in seen if signal.bad]
+    seasons: list[Season] = []
+    try:
+        async with asyncio.timeout(None if seconds is None else seconds / 4):
+            seasons = await _seasons(source, bad, asked, step, policy.seasons, gate, missing)
+    except TimeoutError:
+        missing.append("earlier days: no answer in time, so a usual change may look like news")
+    usual = [season for season in seasons if season.usual]
     apart = {id(season.signal) for season in usual}
     return Observation(
         source=source.name,
@@ -263,6 +276,22 @@ async def _seasons(
         season_of(signal, [earlier(signal, n) for n in range(len(windows))], policy=policy)
         for signal in signals
     ]
+
+
+async def _in_time(
+    asks: Sequence[Coroutine[Any, Any, RangeResult | None]], seconds: float | None
+) -> tuple[list[RangeResult | None], int]:
+    """What came within so many seconds, in order, with None for the rest; and how many that is."""
+    tasks = [asyncio.ensure_future(one) for one in asks]
+    late = 0
+    try:
+        if tasks:
+            late = len((await asyncio.wait(tasks, timeout=seconds))[1])
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+    return [None if task.cancelled() else task.result() for task in tasks], late
 
 
 async def _or_empty(

@@ -16,6 +16,7 @@ import promql_parser
 
 from ingest.documents import Frozen, PanelFacts, TemplateVariable
 from service.metrics.labels import COMPONENT_LABELS, REGION_LABELS
+from service.metrics.promql_text import parse_promql
 from service.metrics.source import Window
 from service.scope import QuestionScope
 
@@ -29,7 +30,7 @@ _VARIABLE = re.compile(
     r"|\[\[(?P<square>\w+)(?::\w+)?\]\]|\$(?P<plain>\w+)"
 )
 _MATCHER = re.compile(
-    r"""(?P<label>\w*)(?P<space>\s*)(?P<op>=~|!~|!=|=)\s*"""
+    r"""(?P<label>(?<!\w)\w+|)(?P<space>\s{0,99})(?P<op>=~|!~|!=|=)\s*"""
     r"""(?P<quote>["'`])(?P<value>(?:\\.|(?!(?P=quote))[^\\])*)(?P=quote)""",
     re.DOTALL,
 )
@@ -364,7 +365,7 @@ def _speaks_promql(kind: str) -> bool:
 def selection_of(query: str) -> Selection | None:
     """What a query selects, or None where it is no PromQL."""
     try:
-        tree = promql_parser.parse(query)
+        tree = parse_promql(query)
     except ValueError:
         return None
     selectors: list[promql_parser.VectorSelector] = []

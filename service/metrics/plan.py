@@ -13,12 +13,11 @@ from collections.abc import Collection, Mapping, Sequence
 from datetime import timedelta
 from enum import StrEnum
 
-import promql_parser
-
 from ingest.documents import Frozen, SourceKind
 from service.metrics.catalog import Catalog, Reading
 from service.metrics.kinds import MetricKind, kind_of
 from service.metrics.panels import WrittenQuery, in_one_line, selection_of
+from service.metrics.promql_text import parse_promql
 from service.metrics.usage import Usage
 
 _TELLING = (
@@ -125,7 +124,7 @@ def plan_queries(leads: Leads, catalog: Catalog, step: timedelta, *, most: int) 
             elif not selection.plain or selection.metrics[0] in names:
                 planned = _as_written(written, selection.labels, lead)
                 # The same query is the same text, however it was laid out.
-                text = in_one_line(promql_parser.parse(written.query))
+                text = in_one_line(parse_promql(written.query))
                 order.setdefault(text, (lead, planned))
     of_services = {name for one in leads.services for name in catalog.of_component.get(one, ())}
     for name in sorted(scannable, key=lambda name: _rank(name, of_services, leads.usage)):

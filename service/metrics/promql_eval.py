@@ -28,6 +28,7 @@ from service.metrics.promql_ranges import (
     newest_time,
     over_range,
 )
+from service.metrics.promql_text import parse_promql
 from service.metrics.promql_vectors import (
     AGGREGATIONS,
     ARITHMETIC,
@@ -110,7 +111,7 @@ def _steps(window: Window, step: timedelta) -> Millis:
 
 def _parse(query: str) -> object:
     try:
-        return ast.parse(query)
+        return parse_promql(query)
     except ValueError as error:
         raise QueryRejected(f"bad PromQL: {error} in {query!r}") from error
 

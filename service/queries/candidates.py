@@ -148,7 +148,7 @@ def _of_panel(
     return found
 
 
-_LEGEND_LABEL = re.compile(r"\{\{.*?\}\}")
+_LEGEND_LABEL = re.compile(r"\{\{[^{}]*\}\}")
 
 
 def _metrics(query: str) -> tuple[str, ...]:

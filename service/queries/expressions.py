@@ -11,6 +11,7 @@ import promql_parser as ast
 
 from ingest.documents import Frozen
 from service.metrics.panels import in_one_line
+from service.metrics.promql_text import parse_promql
 
 _SELECTOR = re.compile(
     r"(?P<name>[A-Za-z_:][\w:]*)?(?P<matchers>\{(?:\"(?:\\.|[^\"\\])*\"|[^\"}])*\})?(?P<rest>.*)",
@@ -32,8 +33,7 @@ class Grouping(Frozen):
 
 def parse(query: str) -> ast.Expr:
     """Raises: ValueError, saying what is wrong."""
-    tree: ast.Expr = ast.parse(query)
-    return tree
+    return parse_promql(query)
 
 
 def nodes(tree: ast.Expr) -> Iterator[ast.Expr]:

@@ -184,7 +184,7 @@ _BY = re.compile(
     rf"(?P<labels>{_LABEL}(?:\s*(?:,|/|&|\band\b)\s*(?:by\s+|per\s+)?{_LABEL})*)",
     re.I,
 )
-_BETWEEN = re.compile(r"\s*(?:,|/|&|\band\b)\s*(?:by\s+|per\s+)?", re.I)
+_BETWEEN = re.compile(r"(?<!\s)\s*(?:,|/|&|\band\b)\s*(?:by\s+|per\s+)?", re.I)
 
 
 def wish_of(question: str, *, without: Iterable[str] = ()) -> Wish:

@@ -22,6 +22,7 @@ from service.store.briefings import Briefings
 from service.store.connections import BUSY_SECONDS, Clock, Connections, prepare_sqlite, utc_now
 from service.store.conversations import Conversations
 from service.store.deliveries import Deliveries
+from service.store.dump import Dump
 from service.store.errors import StoreUnavailable
 from service.store.feedback import Feedback
 from service.store.idempotency import Idempotency
@@ -51,6 +52,7 @@ class Database:
         self.actions = Actions(connections)
         self.idempotency = Idempotency(connections)
         self.limits = Limits(connections)
+        self.dump = Dump(connections)
 
     @classmethod
     async def open(cls, settings: Settings, *, clock: Clock = utc_now) -> Database:

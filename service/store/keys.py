@@ -7,11 +7,13 @@ found by its id and the hash compared in constant time, so that no lookup depend
 
 from __future__ import annotations
 
+import asyncio
 import hashlib
 import hmac
 import secrets
 from collections.abc import Iterable
-from datetime import timedelta
+from contextlib import suppress
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple
 
@@ -19,14 +21,16 @@ from sqlalchemy import or_, select, update
 
 from ingest.documents import Frozen, UtcTime
 from service.store.connections import Connections
-from service.store.errors import Conflict, NotFound
+from service.store.errors import Conflict, NotFound, StoreError
 from service.store.ids import new_id
 from service.store.tables import api_keys
 
 _PREFIX = "why"
 _SECRET_BYTES = 32
 _USE_SEEN_EVERY = timedelta(minutes=1)
-"""``last_used`` is this exact: not every request is worth a write."""
+"""``last_used`` is this exact: not every request is worth a write …"""
+_NOTING_SECONDS = 1.0
+"""… and none waits longer for it."""
 
 
 class Scope(StrEnum):
@@ -66,6 +70,7 @@ class Keys:
 
     def __init__(self, connections: Connections) -> None:
         self._connections = connections
+        self._noting: set[asyncio.Future[None]] = set()
 
     async def create(
         self,
@@ -102,7 +107,11 @@ class Keys:
         return CreatedKey(key, f"{_PREFIX}_{key.id}_{secret}")
 
     async def check(self, clear: str) -> ApiKey | None:
-        """The key in use that this is; None for anything else. Raises: StoreError."""
+        """The key in use that this is; None for anything else.
+
+        That it was used is written down where the database can be written to at the moment: a
+        full disk or a lock keeps nobody out. Raises: StoreError.
+        """
         prefix, _, rest = clear.partition("_")
         key_id, _, secret = rest.partition("_")
         now = self._connections.now()
@@ -117,11 +126,19 @@ class Keys:
             return None
         key = ApiKey.model_validate({c: v for c, v in row._asdict().items() if c != "digest"})
         if key.last_used is None or now - key.last_used >= _USE_SEEN_EVERY:
+            # Not cancelled when it takes longer: SQLite's driver waits for its lock to the end.
+            noting = asyncio.ensure_future(self._note_use(key_id, now))
+            self._noting.add(noting)
+            noting.add_done_callback(self._noting.discard)
+            await asyncio.wait({noting}, timeout=_NOTING_SECONDS)
+        return key
+
+    async def _note_use(self, key_id: str, now: datetime) -> None:
+        with suppress(StoreError):
             async with self._connections.write() as connection:
                 await connection.execute(
                     update(api_keys).where(api_keys.c.id == key_id).values(last_used=now)
                 )
-        return key
 
     async def revoke(self, key: str) -> ApiKey:
         """End a key in use, given by its id or name. Raises: NotFound; StoreError."""

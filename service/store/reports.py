@@ -16,7 +16,7 @@ from sqlalchemy import ColumnElement, Row, exists, select
 from sqlalchemy.ext.asyncio import AsyncConnection
 
 from ingest.documents import Frozen, UtcTime
-from service.inspection import FleetReport, RunsReport
+from service.inspected import FleetReport, RunsReport
 from service.queries.answer import QueryAnswer
 from service.reports.model import Report
 from service.store import tables
@@ -111,17 +111,8 @@ class Reports:
 
         Raises: NotFound, where there is no report ``after``; StoreError.
         """
-        now = self._connections.now()
-        report = StoredReport(
-            id=new_id("r", now),
-            kind=kind_of(answer),
-            question=answer.question,
-            surface=surface,
-            asked_by=asked_by,
-            audience=tuple(sorted(set(audience))),
-            created_at=now,
-            after=after,
-            answer=answer,
+        report = self.unkept(
+            answer, surface=surface, asked_by=asked_by, audience=audience, after=after
         )
         values = report.model_dump(exclude={"answer"})
         async with self._connections.write() as connection:
@@ -136,6 +127,29 @@ class Reports:
                     [{"report_id": report.id, "label": label} for label in report.audience],
                 )
         return report
+
+    def unkept(
+        self,
+        answer: Answer,
+        *,
+        surface: Surface,
+        asked_by: str,
+        audience: Iterable[str],
+        after: str | None = None,
+    ) -> StoredReport:
+        """What ``add`` returns, without keeping it: nobody finds it by its id."""
+        now = self._connections.now()
+        return StoredReport(
+            id=new_id("r", now),
+            kind=kind_of(answer),
+            question=answer.question,
+            surface=surface,
+            asked_by=asked_by,
+            audience=tuple(sorted(set(audience))),
+            created_at=now,
+            after=after,
+            answer=answer,
+        )
 
     async def get(self, report_id: str) -> StoredReport | None:
         """The report, for whoever asks: whether they may read it is the caller's to check."""

@@ -16,7 +16,7 @@ from service.surfaces.options import AsOf, Config, Json, Since, Until, settings_
 if TYPE_CHECKING:
     from collections.abc import Iterable, Sequence
 
-    from service.inspection import FleetReport, RunReport, RunsReport
+    from service.inspected import FleetReport, RunReport, RunsReport
     from service.reports.model import Citation, Claim
 
 
@@ -73,7 +73,7 @@ def run(
 
 
 def _print_fleet(report: FleetReport) -> None:
-    from service.inspection import FleetOutcome
+    from service.inspected import FleetOutcome
 
     console = Console()
     _heading(console, report)

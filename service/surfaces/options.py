@@ -23,6 +23,7 @@ AsOf = Annotated[
     typer.Option("--as-of", help="Ask as of this moment (ISO 8601): nothing later is seen."),
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print JSON.")]
+NoLlm = Annotated[bool, typer.Option("--no-llm", help="Ask no language model.")]
 
 
 def settings_at(config: Path | None, as_of: str | None = None) -> tuple[Settings, datetime]:

@@ -12,6 +12,7 @@ import pytest
 
 from ingest.chunking import ChunkingPolicy
 from ingest.documents import Chunk, Document, Problem, ProblemLevel, Section, Source, SourceKind
+from ingest.encoders.bm25 import Bm25Encoder
 from ingest.index.base import IndexMissing, Scope, StoredDocument
 from ingest.index.edge_store import EdgeStore
 from ingest.sources import open_source
@@ -545,3 +546,21 @@ def test_progress_counts_up_to_the_total_over_all_sources(place: Workplace) -> N
     assert report.chunks_embedded == 302
     assert report.texts_per_second > 0
     assert 0 < report.embedding_seconds <= report.writing_seconds <= report.seconds
+
+
+def test_new_bm25_terms_take_the_vectors_of_the_published_index(
+    place: Workplace, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    write(place.pages, {"disk.md": page("Disk"), "cpu.md": page("Cpu")})
+    with monkeypatch.context() as before:
+        before.setattr(Bm25Encoder, "fingerprint", "qdrant-bm25-english/camel-case-parts.1")
+        place.sync()
+    old = place.chunks()
+    write(place.pages, {"net.md": page("Net")})
+    encoder = HashingEncoder()
+    report = place.sync(encoder=encoder)
+    assert (report.new_generation, report.published) == (True, True)
+    assert report.chunks_reused == len(old)
+    assert encoder.embedded == report.chunks_embedded == 2
+    assert {chunk.id for chunk in old} < {chunk.id for chunk in place.chunks()}
+    assert place.sync(encoder=encoder).chunks_embedded == 0

@@ -7,7 +7,8 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from service.inspection import FleetReport, Inspector, RunReport, RunsReport
+from service.inspected import FleetReport, RunReport, RunsReport
+from service.inspection import Inspector
 from service.metrics.catalog import CatalogCache
 from service.metrics.openmetrics import OpenMetricsSource
 from service.scope import Vocabulary

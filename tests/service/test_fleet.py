@@ -11,7 +11,8 @@ import pytest
 from service.assembly import moment_of
 from service.fleet import Concern, FleetPolicy
 from service.gpu_errors import XidMeaning, xid
-from service.inspection import FleetOutcome, FleetReport, FleetRow, open_inspector
+from service.inspected import FleetOutcome, FleetReport, FleetRow
+from service.inspection import open_inspector
 from service.reports.model import PassageCitation
 from service.settings import Settings
 from tests.company import CONFIG

@@ -18,7 +18,7 @@ from service.llm.base import LlmTimeout
 from service.llm.budget import Budget
 from service.metrics.catalog import CatalogCache
 from service.metrics.openmetrics import OpenMetricsSource
-from service.promql import QueryPolicy, chart_of
+from service.promql import chart_of
 from service.queries.answer import QueryAnswer
 from service.queries.candidates import Origin
 from service.queries.checks import CheckPolicy, Known, objections
@@ -36,6 +36,7 @@ from service.queries.expressions import (
     metrics_of as metrics_in,
 )
 from service.queries.language import Choice
+from service.queries.policy import QueryPolicy
 from service.queries.words import Count, wish_of, words
 from service.scope import Vocabulary
 from service.settings import Settings

@@ -11,7 +11,8 @@ from pathlib import Path
 import numpy as np
 
 from service.assembly import moment_of
-from service.inspection import RunReport, RunsReport, open_inspector
+from service.inspected import RunReport, RunsReport
+from service.inspection import open_inspector
 from service.settings import Settings
 from service.training import Verdict, is_falling
 from tests.company import CONFIG

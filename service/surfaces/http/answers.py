@@ -7,7 +7,7 @@ from itertools import groupby
 from typing import assert_never
 
 from service.events import SentenceTold
-from service.inspection import FleetReport, RunsReport
+from service.inspected import FleetReport, RunsReport
 from service.queries.answer import QueryAnswer
 from service.queries.drawing import as_markdown
 from service.reports.markdown import plain, source_line, to_markdown

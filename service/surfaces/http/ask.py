@@ -32,7 +32,8 @@ from service.workspace import Asked
 HEARTBEAT_SECONDS = 5.0
 """The longest silence of a stream."""
 _GRACE_SECONDS = 30.0
-"""What a question may take beyond the settings' deadline, before it is given up."""
+"""What a question may take beyond the settings' deadline, waiting for its turn included, before it
+is given up."""
 _STREAM = "text/event-stream"
 
 router = APIRouter(tags=["ask"])
@@ -111,7 +112,8 @@ async def ask(
     what the question asks for (`kind` says which)."""
 
     async def work(on_event: OnEvent | None = None) -> StoredReport:
-        async with asyncio.timeout(serving.settings.deadline + _GRACE_SECONDS):
+        limit = serving.settings.deadline + _GRACE_SECONDS
+        async with asyncio.timeout(limit), serving.turns:
             return await serving.desk.ask(
                 body.asked(),
                 caller.reader,

@@ -158,11 +158,13 @@ _FOUND = {
             "start": 1210,
             "end": 1280,
             "text": "Billing 2.9.0 opened a new Redis client for every request",
+            "relevance": 0.78,
             "score": 1.71,
             "dense": {"rank": 1, "score": 0.62},
             "sparse": {"rank": 1, "score": 14.2},
         }
-    ]
+    ],
+    "answered": True,
 }
 _INDEX = {
     "chunks": 474,

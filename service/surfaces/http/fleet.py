@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from starlette.requests import Request
 
-from service.inspection import FleetReport, RunsReport
+from service.inspected import FleetReport, RunsReport
 from service.surfaces.http.ask import unless_gone
 from service.surfaces.http.auth import Asking
 from service.surfaces.http.serving import Server

@@ -10,7 +10,7 @@ from pydantic import Field
 
 from ingest.documents import Frozen, SourceKind, UtcTime
 from ingest.index import StageScore
-from service.retrieval import Passage
+from service.retrieval import Passage, seems_answered
 from service.surfaces.http import examples
 from service.surfaces.http.auth import Asking
 from service.surfaces.http.background import SYNC
@@ -46,6 +46,8 @@ class FoundPassage(Frozen):
     start: int
     end: int
     text: str
+    relevance: float
+    """How likely it is that the document answers the question, 0 to 1."""
     score: float
     dense: StageScore | None
     sparse: StageScore | None
@@ -55,6 +57,8 @@ class SearchResult(Frozen):
     """What was found, best first."""
 
     passages: tuple[FoundPassage, ...]
+    answered: bool
+    """False where nothing here seems to answer the question: these are only the nearest."""
 
 
 class IndexView(IndexState):
@@ -76,7 +80,9 @@ async def search(
         kinds=body.kinds,
         limit=body.limit,
     )
-    return SearchResult(passages=tuple(_shown(passage) for passage in found))
+    return SearchResult(
+        passages=tuple(_shown(passage) for passage in found), answered=seems_answered(found)
+    )
 
 
 @router.get("/v1/index", summary="State of the index")
@@ -105,6 +111,7 @@ def _shown(passage: Passage) -> FoundPassage:
         start=chunk.start,
         end=chunk.end,
         text=chunk.text,
+        relevance=passage.relevance,
         score=passage.score,
         dense=passage.dense,
         sparse=passage.sparse,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import MutableMapping
 from dataclasses import dataclass, field
 from typing import Annotated, Any
@@ -18,6 +19,9 @@ from service.telemetry import Metrics
 from service.workspace import Workspace
 
 _HEADERS = "why.headers"
+QUESTIONS_AT_ONCE = 8
+"""The others wait for their turn, in order: with all of them under way at the same time each would
+be slow, use up its deadline, and be answered from half of what there is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,6 +36,8 @@ class Serving:
     watch: Watch
     requests: Rate = field(default_factory=Rate)
     failures: Rate = field(default_factory=Rate)
+    turns: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(QUESTIONS_AT_ONCE))
+    """Whoever has one may work on a question."""
 
 
 def serving_of(request: Request) -> Serving:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Self
 
 from ingest.documents import Frozen, UtcTime
 from service.reports.markdown import plain
-from service.retrieval import Passage
+from service.retrieval import NOTHING_ANSWERS, Passage, seems_answered
 from service.surfaces.mcp.reply import Reply, short, short_lines, tail
 
 
@@ -22,6 +22,8 @@ class FoundText(Frozen):
     written_at: UtcTime | None
     start: int
     end: int
+    relevance: float
+    """How likely it is that the document answers the question, 0 to 1."""
     score: float
     text: str
 
@@ -30,6 +32,8 @@ class SearchReply(Reply):
     """Passages, best first."""
 
     passages: tuple[FoundText, ...]
+    answered: bool
+    """False where nothing here seems to answer the question: these are only the nearest."""
 
     @property
     def items(self) -> int:
@@ -39,7 +43,7 @@ class SearchReply(Reply):
         return self.model_copy(update={"passages": self.passages[:items]})
 
     def as_text(self) -> str:
-        lines = []
+        lines = [] if self.answered or not self.passages else [NOTHING_ANSWERS]
         for number, passage in enumerate(self.passages, start=1):
             place = " › ".join((passage.title, *passage.headings))
             written = f", {passage.written_at:%Y-%m-%d}" if passage.written_at else ""
@@ -49,7 +53,7 @@ class SearchReply(Reply):
         return "\n".join([*(lines or ["Nothing was found."]), *tail((), self.note)])
 
 
-def search_reply(passages: Iterable[Passage]) -> SearchReply:
+def search_reply(passages: Sequence[Passage]) -> SearchReply:
     """Passages with where they are from."""
     return SearchReply(
         passages=tuple(
@@ -62,9 +66,11 @@ def search_reply(passages: Iterable[Passage]) -> SearchReply:
                 written_at=passage.chunk.written_at,
                 start=passage.chunk.start,
                 end=passage.chunk.end,
+                relevance=round(passage.relevance, 2),
                 score=round(passage.score, 4),
                 text=short_lines(passage.chunk.text),
             )
             for passage in passages
-        )
+        ),
+        answered=seems_answered(passages),
     )

@@ -10,7 +10,7 @@ from pydantic import Field
 from ingest.documents import Frozen, UtcTime
 from service.briefing.model import Briefing
 from service.events import SentenceTold
-from service.inspection import FleetReport
+from service.inspected import FleetReport
 from service.queries.answer import QueryAnswer
 from service.reports.markdown import plain
 from service.reports.model import (

@@ -18,6 +18,7 @@ import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING, NamedTuple
+from urllib.parse import urlsplit
 
 from pydantic import JsonValue
 
@@ -188,6 +189,8 @@ class SlackApi:
         Slack can."""
         import aiohttp
 
+        if not self._is_slacks(url):
+            raise SlackRefused("response_url", "not an address of Slack")
         body = {
             "response_type": "ephemeral",
             "replace_original": replace,
@@ -197,11 +200,18 @@ class SlackApi:
             "unfurl_media": False,
         }
         try:
-            async with self._session.post(url, json=body) as reply:
+            async with self._session.post(url, json=body, allow_redirects=False) as reply:
                 if reply.status != 200:
                     raise SlackRefused("response_url", f"HTTP {reply.status}")
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise _failure("response_url", error) from None
+
+    def _is_slacks(self, url: str) -> bool:
+        """Whether an address that came with a request is where Slack's own are."""
+        there, own = urlsplit(url), urlsplit(self.client.base_url)
+        if there.hostname == own.hostname:
+            return there.scheme == own.scheme
+        return there.scheme == "https" and (there.hostname or "").endswith(".slack.com")
 
 
 def _failure(method: str, error: Exception) -> SlackUnreached | SlackUnavailable:

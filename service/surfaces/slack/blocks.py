@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 from ingest.documents import Frozen
-from service.inspection import FleetOutcome, FleetReport, FleetRow, RunReport, RunsReport
+from service.inspected import FleetOutcome, FleetReport, FleetRow, RunReport, RunsReport
 from service.intent import Intent
 from service.queries.answer import QueryAnswer
 from service.reports.model import (

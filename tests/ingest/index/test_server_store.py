@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from typing import Any
 
 import pytest
 from qdrant_client import AsyncQdrantClient, models
 
-from ingest.index import IndexFailure
+from ingest.index import Cluster, IndexFailure, Layout, Quantization
 from ingest.index.server import Connection
 from ingest.index.server_store import ServerStore
 from tests.ingest.index.builders import SPEC, chunk, embedded
@@ -62,3 +63,42 @@ def test_a_collection_that_does_not_say_what_it_is_is_reported() -> None:
         await store.aclose()
 
     asyncio.run(main())
+
+
+def test_a_collection_is_created_as_the_settings_say(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Against the model that qdrant-client generates from Qdrant's published OpenAPI."""
+    asked: list[dict[str, Any]] = []
+
+    async def main() -> None:
+        client = AsyncQdrantClient(":memory:")
+        create = client.create_collection
+
+        async def recorded(name: str, **body: Any) -> bool:
+            asked.append(body)
+            return await create(name, **body)
+
+        monkeypatch.setattr(client, "create_collection", recorded)
+        layout = Layout(hnsw_m=32, quantization=Quantization.INT8, vectors_on_disk=True)
+        store = ServerStore(
+            Connection(client, timeout=10),
+            "why",
+            layout=layout,
+            cluster=Cluster(shards=6, replicas=2, write_consistency=2),
+        )
+        index = await store.open_for_writing(SPEC, lambda: 1.0)
+        await index.upsert([embedded(chunk())])
+        vectors = await index.vectors_of([chunk().id, chunk("runbooks/none").id])
+        assert list(vectors) == [chunk().id]
+        await store.aclose()
+
+    asyncio.run(main())
+    [body] = asked
+    names = {"vectors_config": "vectors", "sparse_vectors_config": "sparse_vectors"}
+    request = models.CreateCollection(**{names.get(key, key): body[key] for key in body})
+    assert (request.shard_number, request.replication_factor) == (6, 2)
+    assert request.write_consistency_factor == 2
+    assert request.hnsw_config is not None
+    assert request.hnsw_config.m == 32
+    assert isinstance(request.quantization_config, models.ScalarQuantization)
+    assert isinstance(request.vectors, dict)
+    assert request.vectors["dense"].on_disk

@@ -13,6 +13,8 @@ import pytest
 
 from service.reports.model import Report
 from service.settings import Settings
+from service.surfaces.cli import COMMANDS
+from service.surfaces.deferred import Deferred
 from tests.company import CONFIG, DATA
 
 WHY = Path(sys.executable).with_name("why")
@@ -162,15 +164,28 @@ def test_a_key_in_a_wrong_setting_is_not_printed(tmp_path: Path) -> None:
     assert "s3cret" not in result.stderr + result.stdout
 
 
-def test_help_is_there_at_once_and_does_not_load_a_model() -> None:
+def test_help_imports_nothing_that_a_command_needs() -> None:
     code = (
         "import sys; from typer.testing import CliRunner; from service.surfaces.cli import app; "
         "result = CliRunner().invoke(app, ['--help']); assert 'ingest' in result.output; "
-        "dear = {'torch', 'llama_index', 'transformers', 'qdrant_client', 'onnxruntime'}; "
+        "dear = {'torch', 'llama_index', 'transformers', 'qdrant_client', 'onnxruntime', 'numpy', "
+        "'pydantic', 'sqlalchemy', 'fastapi', 'httpx', 'rich', 'matplotlib', 'ingest'}; "
         "sys.exit(', '.join(dear & set(sys.modules)) or 0)"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
+
+
+@pytest.mark.parametrize("listed", COMMANDS, ids=lambda listed: listed.name)
+def test_a_command_is_listed_with_the_first_words_of_its_own_help(listed: Deferred) -> None:
+    own = listed.command()
+    assert (own.name, own.help.partition("\n\n")[0]) == (listed.name, listed.help)
+
+
+def test_a_misspelt_command_is_told_which_one_was_meant() -> None:
+    result = why("serach", "disk")
+    assert result.returncode == 2
+    assert "Did you mean 'search'?" in result.stderr
 
 
 def test_asking_loads_neither_torch_nor_llamaindex(company: Settings) -> None:

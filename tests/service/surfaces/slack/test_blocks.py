@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from service.causes.ranking import ScoreParts
 from service.fleet import ComponentKind, Concern, FleetPolicy
-from service.inspection import (
+from service.inspected import (
     FleetOutcome,
     FleetReport,
     FleetRow,

@@ -1,0 +1,112 @@
+"""One of what is there twenty times, and not five by one hand.
+
+A page that was copied, forwarded or planted again and again would fill a list of five. So of
+documents that say nearly the same only the best is listed, and it names the others. What "nearly"
+is, is measured on runs of words (shingles; Broder 1997): the share that two texts have in common
+of all that either has. Titles are left out, because giving each copy another one costs nothing.
+
+Texts that differ in a few words are still told apart by their folder, or, in chat, by who spoke:
+at most ``most_alike`` of the first five are of one of them, as long as others are relevant. The
+rest comes after the five, so nothing is lost.
+
+Dashboard panels and alert rules are look-alikes by nature (one metric, twelve services) and no
+prose: of them only texts that are word for word the same are folded.
+
+Everything here is pure: equal input, equal order.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from collections.abc import Callable, Sequence
+from pathlib import PurePosixPath
+from typing import TypeVar
+
+from ingest.documents import Chunk, SourceKind, ThreadFacts
+
+T = TypeVar("T")
+
+FIRST = 5
+"""Places that one hand must not fill: what people and reports look at."""
+_RUN = 4
+"""Words of a shingle."""
+_PROSE = frozenset(
+    {SourceKind.RUNBOOKS, SourceKind.INCIDENTS, SourceKind.SLACK, SourceKind.GLOSSARY}
+)
+_WORD = re.compile(r"\w+")
+
+
+def fold(
+    chunks: Sequence[Chunk], *, same: float, limit: int
+) -> list[tuple[Chunk, tuple[Chunk, ...]]]:
+    """The first ``limit`` of these that are no copies, each with its copies among all of them.
+
+    ``chunks``: one of each document, best first. ``same``: the share of common shingles, 0..1.
+    """
+    kept: list[tuple[Chunk, frozenset[str], list[Chunk]]] = []
+    for chunk in chunks:
+        runs = shingles(_body(chunk))
+        for first, others, copies in kept:
+            if _are_copies(first, others, chunk, runs, same):
+                copies.append(chunk)
+                break
+        else:
+            if len(kept) < limit:
+                kept.append((chunk, runs, []))
+    return [(chunk, tuple(copies)) for chunk, _, copies in kept]
+
+
+def shingles(text: str) -> frozenset[str]:
+    """Its runs of ``_RUN`` words, whatever stands between them; of a shorter text, itself."""
+    words = _WORD.findall(text.casefold())
+    return frozenset(
+        " ".join(words[start : start + _RUN]) for start in range(max(1, len(words) - _RUN + 1))
+    )
+
+
+def spread(
+    ranked: Sequence[T], *, hand: Callable[[T], str], relevant: Callable[[T], bool], most: int
+) -> list[T]:
+    """The same items, with at most ``most`` of one ``hand`` among the first five.
+
+    One that is over it gives way to the best one after it that is ``relevant`` and of another
+    hand; where there is none it stays.
+    """
+    waiting = list(ranked)
+    first: list[T] = []
+    seen: Counter[str] = Counter()
+    while waiting and len(first) < FIRST:
+        best = waiting[0]
+        if seen[hand(best)] >= most:
+            others = (one for one in waiting if seen[hand(one)] < most and relevant(one))
+            best = next(others, best)
+        waiting.remove(best)
+        seen[hand(best)] += 1
+        first.append(best)
+    return [*first, *waiting]
+
+
+def hand_of(chunk: Chunk) -> str:
+    """Who is behind a text, as far as it shows: who spoke in a thread, else the folder."""
+    if isinstance(chunk.facts, ThreadFacts) and chunk.facts.authors:
+        return f"{chunk.source}: {', '.join(sorted(set(chunk.facts.authors)))}"
+    place = PurePosixPath(chunk.origin.partition("#")[0])
+    return f"{chunk.source}/{place.parent if chunk.kind in _PROSE else place}"
+
+
+def _are_copies(
+    one: Chunk, runs: frozenset[str], other: Chunk, others: frozenset[str], same: float
+) -> bool:
+    if one.kind not in _PROSE or other.kind not in _PROSE:
+        return same <= 1.0 and one.kind is other.kind and one.text == other.text
+    smaller, larger = sorted((len(runs), len(others)))
+    if smaller < same * larger:
+        return False  # even if all of the smaller one were in the larger
+    common = len(runs & others)
+    return common >= same * (smaller + larger - common)
+
+
+def _body(chunk: Chunk) -> str:
+    """The text without its headings, which are cheap to vary."""
+    return "\n".join(line for line in chunk.text.split("\n") if not line.startswith("#"))
