@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint lock schema clean
+.PHONY: demo test bench lint audit sbom lock schema clean
 
 # The bad night's morning: what a manager asks before 8 a.m.
 demo: $(VENV)/.installed
@@ -12,12 +12,24 @@ demo: $(VENV)/.installed
 test: $(VENV)/.installed-dev
 	$(BIN)/pytest --numprocesses 2 --dist worksteal --cov --cov-report=term
 
+# The section "Speed" of docs/benchmarks.md. BENCH="load start" measures only these.
+bench: $(VENV)/.installed-dev
+	@$(BIN)/python -m bench.speed $(BENCH)
+
 lint: $(VENV)/.installed-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/hadolint Dockerfile
 	$(BIN)/yamllint --strict compose.yaml deploy
+
+# Known vulnerabilities of what requirements.lock names: fails also where nobody could say.
+audit: $(VENV)/.installed-dev
+	$(BIN)/python -m bench.supply_chain audit
+
+# The bill of materials (CycloneDX), in build/sbom.json.
+sbom: $(VENV)/.installed-dev
+	$(BIN)/python -m bench.supply_chain sbom
 
 # --no-deps: the lock is complete, so pip needs no resolver. --no-compile: bytecode is written
 # when a module is first imported, which spares compiling the many that never are.

@@ -35,8 +35,10 @@ of base64 is one unknown word, and a table's padding is nothing."""
 _SPLIT_SLACK = 1.1
 """How much larger than an equal share a piece of a cut section may be: sentences differ."""
 
+_LONGEST_WORD, _PART = 512, 60
+"""Characters."""
 _LINES = re.compile(r"[^\n]*\n|[^\n]+")
-_SENTENCES = re.compile(r".+?(?:[.!?。！？]+(?=\s)\s*|\Z)", re.DOTALL)
+_SENTENCES = re.compile(r".+?(?:[.!?。！？](?=\s)\s*|\Z)", re.DOTALL)
 
 
 class ChunkingPolicy(Frozen):
@@ -229,4 +231,15 @@ def _splitter(tokens: int, size: Callable[[str], int]) -> Callable[[str], list[s
 def _sentences(text: str) -> list[str]:
     """Lines; of a single line, its sentences. Nothing is lost between the parts."""
     lines = _LINES.findall(text)
-    return lines if len(lines) > 1 else _SENTENCES.findall(text)
+    if len(lines) > 1:
+        return lines
+    sentences: list[str] = _SENTENCES.findall(text)
+    return [part for sentence in sentences for part in _broken(sentence)]
+
+
+def _broken(sentence: str) -> list[str]:
+    """A sentence with a word as nobody writes it (a dump, base64) in short parts, each a token a
+    character at most: the splitter would take it apart by the character, minutes for a megabyte."""
+    if max(map(len, sentence.split()), default=0) <= _LONGEST_WORD:
+        return [sentence]
+    return [sentence[at : at + _PART] for at in range(0, len(sentence), _PART)]

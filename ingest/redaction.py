@@ -22,6 +22,12 @@ from typing import Any
 from ingest.documents import Document
 from ingest.redaction_rules import Rule, looks_random, rules_for
 
+_INVISIBLE = re.compile(
+    "[\u00ad\u061c\u180e\u200b-\u200f\u202a-\u202e\u2060-\u2069\ufeff\U000e0000-\U000e007f]"
+)
+"""Characters that show nothing or turn the direction of writing: they hide what a text says from
+its readers (CVE-2021-42574, "Trojan Source") and a secret from these rules."""
+
 _MIN_REPEATED = 8
 """Shorter secrets are replaced where they were found and not wherever else they occur."""
 
@@ -39,8 +45,9 @@ def redact_document(document: Document, *, emails: bool = False) -> tuple[Docume
     A secret becomes ``[redacted:<kind>]`` in title, text and facts alike. ``emails`` takes
     e-mail addresses out as well.
     """
-    stated = [] if document.facts is None else list(_strings(document.facts.model_dump()))
-    rules = rules_for("\n".join([document.title, document.text, *stated]), emails=emails)
+    document = _visible(document)
+    beside = list(_strings([_around(document), document.facts and document.facts.model_dump()]))
+    rules = rules_for("\n".join([document.title, document.text, *beside]), emails=emails)
     counts: Counter[str] = Counter()
     known: dict[str, str] = {}
     title = _redact(document.title, rules, counts, known)
@@ -53,14 +60,17 @@ def redact_document(document: Document, *, emails: bool = False) -> tuple[Docume
     facts: Any = None
     if rules and document.facts is not None:
         facts = _map_strings(document.facts.model_dump(), without_secrets)
+    around = _map_strings(_around(document), without_secrets) if rules else _around(document)
     if not counts and not unstated:
         return document, counts
     again = _replacer(known)
     changed: dict[str, Any] = {name: getattr(document, name) for name in Document.model_fields}
+    around = _map_strings(around, again)
+    changed |= around["document"]
     changed["title"] = again(title)
     changed["sections"] = tuple(
-        section.model_copy(update={"text": again(text)})
-        for section, text in zip(document.sections, texts, strict=True)
+        section.model_copy(update={"text": again(text), **beside})
+        for section, text, beside in zip(document.sections, texts, around["sections"], strict=True)
     )
     if document.facts is not None:
         changed["facts"] = type(document.facts).model_validate(_map_strings(facts, again))
@@ -70,7 +80,42 @@ def redact_document(document: Document, *, emails: bool = False) -> tuple[Docume
 
 def redact_text(text: str, *, emails: bool = False) -> str:
     """The text without its secrets, as ``redact_document`` does it."""
+    text = _INVISIBLE.sub("", text)
     return _redact(text, rules_for(text, emails=emails), Counter(), {})
+
+
+def _visible(document: Document) -> Document:
+    """The document without characters that show nothing; itself where it has none."""
+    if not any(_INVISIBLE.search(text) for text in _strings(document.model_dump())):
+        return document
+    shown: dict[str, Any] = {name: getattr(document, name) for name in Document.model_fields}
+    stripped = _map_strings(
+        {"title": document.title, **_around(document)}, lambda text: _INVISIBLE.sub("", text)
+    )
+    shown |= {"title": stripped["title"], **stripped["document"]}
+    shown["sections"] = tuple(
+        section.model_copy(update={"text": _INVISIBLE.sub("", section.text), **beside})
+        for section, beside in zip(document.sections, stripped["sections"], strict=True)
+    )
+    if document.facts is not None:
+        facts = _map_strings(document.facts.model_dump(), lambda text: _INVISIBLE.sub("", text))
+        shown["facts"] = type(document.facts).model_validate(facts)
+    return Document(**shown)
+
+
+def _around(document: Document) -> dict[str, Any]:
+    """What a document says beside its title, text and facts, which is stored and embedded, too."""
+    return {
+        "document": {
+            "url": document.url,
+            "services": document.services,
+            "regions": document.regions,
+            "customers": document.customers,
+        },
+        "sections": [
+            {"headings": section.headings, "url": section.url} for section in document.sections
+        ],
+    }
 
 
 def _redact(text: str, rules: Sequence[Rule], counts: Counter[str], known: dict[str, str]) -> str:

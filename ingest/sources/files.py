@@ -61,7 +61,11 @@ def read_text_files(
             yield found
             continue
         relative = found.relative_to(root).as_posix()
-        if found.suffix.lower() in suffixes:
+        if leads_out(found, root):
+            if found.suffix.lower() in suffixes:
+                wanted += 1
+                yield led_out(relative)
+        elif found.suffix.lower() in suffixes:
             wanted += 1
             yield _read(found, relative, max_bytes)
         elif problem := _misplaced(found, relative, max_bytes):
@@ -103,6 +107,20 @@ def parse_json(text: str, path: str) -> object | Problem:
     except ValueError as error:  # an integer of more digits than Python converts
         return Problem(path=path, reason=f"broken JSON: {error}", affects=path)
     return value
+
+
+def leads_out(file: Path, root: Path) -> bool:
+    """Whether it is a link to something that is not below ``root``.
+
+    Who may write into a repository may commit a link to any file of this machine. Links inside
+    the folder are how Kubernetes mounts a ConfigMap, and stay.
+    """
+    return file.is_symlink() and not file.resolve().is_relative_to(root.resolve())
+
+
+def led_out(path: str) -> Problem:
+    """The report on a link that leads out of its source, and therefore is not followed."""
+    return Problem(path=path, reason="a link out of this folder; not followed", affects=path)
 
 
 def too_large(path: str, max_bytes: int = MAX_BYTES) -> Problem:

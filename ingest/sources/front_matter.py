@@ -96,7 +96,7 @@ def parse_moment(value: object) -> datetime | None:
             value = date.fromisoformat(value.strip())
         except ValueError:
             try:
-                value = datetime.fromisoformat(re.sub(r"\s*UTC$", "Z", str(value).strip()))
+                value = datetime.fromisoformat(re.sub(r"(?<!\s)\s*UTC$", "Z", str(value).strip()))
             except ValueError:
                 return None
     if isinstance(value, date) and not 1970 <= value.year <= 2100:

@@ -46,7 +46,7 @@ def stated_lines(sections: Sequence[Section]) -> Metadata:
         match = _LINE.match(line)
         if match is None:
             continue
-        value = re.sub(r"\s*(?:<br\s*/?>|\|)\s*$", "", match["value"]).strip(" *_`")
+        value = re.sub(r"(?<!\s)\s*(?:<br\s*/?>|\|)\s*$", "", match["value"]).strip(" *_`")
         label = match["label"].strip().lower()
         for name, pattern in _LABELS.items():
             if (

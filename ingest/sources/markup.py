@@ -27,7 +27,9 @@ class Heading:
 
 @cache
 def _markdown_parser() -> MarkdownIt:
-    return MarkdownIt("commonmark").enable("table")
+    # No "inline": what is inside of a line is not looked at. No "table": it takes seconds for
+    # the cells of a long one, and only says where its rows are.
+    return MarkdownIt("commonmark").disable("inline")
 
 
 def markdown_headings(body: str, lines: list[str]) -> list[Heading]:
@@ -40,7 +42,7 @@ def markdown_headings(body: str, lines: list[str]) -> list[Heading]:
     for token, following in pairwise([*tokens, Token("end", "", 0)]):
         if token.map is None or token.level:
             continue
-        if token.type == "heading_open":
+        if token.type == "heading_open" and not _is_table(following.content):
             headings.append(Heading(token.map[0], int(token.tag[1]), _plain(following.content)))
         elif token.type == "html_block" and re.fullmatch(
             r"\s*<!--.*?-->\s*", token.content, re.DOTALL
@@ -50,10 +52,15 @@ def markdown_headings(body: str, lines: list[str]) -> list[Heading]:
     return [heading for heading in headings if heading.text]
 
 
+def _is_table(content: str) -> bool:
+    """Whether what a line of dashes underlines are rows."""
+    return "\n" in content and "|" in content
+
+
 def _plain(inline: str) -> str:
     """A heading's text without emphasis, code marks, link targets and anchors."""
-    text = re.sub(r"!?\[([^\]]*)\]\([^)]*\)", r"\1", inline)
-    text = re.sub(r"\s*\{#[^}]*\}\s*$", "", text)
+    text = re.sub(r"!?\[([^\[\]]*)\]\([^()]*\)", r"\1", inline)
+    text = re.sub(r"(?<!\s)\s*\{#[^{}]*\}\s*$", "", text)
     return re.sub(r"[`*]|(?<!\w)_+|_+(?!\w)", "", text).strip()
 
 

@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from ingest.documents import Problem, ProblemLevel
-from ingest.sources.files import MAX_BYTES, decode, parse_json, too_large
+from ingest.sources.files import MAX_BYTES, decode, leads_out, led_out, parse_json, too_large
 
 Message = Mapping[str, object]
 """A message as exported; https://api.slack.com/events/message tells its fields."""
@@ -148,7 +148,9 @@ def open_export(path: Path) -> Iterator[Export | Problem]:
             for file in sorted(path.rglob("*"))
             if file.is_file() and not _hidden(file.relative_to(path).parts)
         }
-        yield _rooted(path, files)
+        linked = [name for name, file in files.items() if leads_out(file, path)]
+        yield from (led_out(name) for name in linked)
+        yield _rooted(path, {name: files[name] for name in files.keys() - {*linked}})
         return
     try:
         with zipfile.ZipFile(path) as archive:

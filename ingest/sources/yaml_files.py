@@ -10,6 +10,8 @@ import yaml
 from ingest.documents import Problem
 
 _MAX_NESTING = 100
+_MAX_REPEATED = 100_000
+"""Values that aliases repeat in one document; a few lines can stand for billions."""
 _TEMPLATE = re.compile(r"\{\{")
 
 
@@ -19,9 +21,11 @@ class Mapping(dict[object, object]):
     line: int = 0
 
 
-class _TooDeepError(Exception):
-    def __init__(self, line: int) -> None:
-        super().__init__(line)
+class _HopelessError(Exception):
+    """``line`` counts from 0."""
+
+    def __init__(self, reason: str, line: int) -> None:
+        super().__init__(reason)
         self.line = line
 
 
@@ -41,13 +45,12 @@ _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _constru
 def parse_yaml(text: str, path: str) -> Iterator[object | Problem]:
     """The documents of a YAML stream, up to the first that is broken, which is a Problem."""
     try:
-        _check_nesting(text)
+        _check_size(text)
         for document in yaml.load_all(text, Loader=_Loader):
             if document is not None:
                 yield document
-    except _TooDeepError as error:
-        line = error.line + 1
-        yield Problem(path=path, line=line, reason="nested too deeply to be real", affects=path)
+    except _HopelessError as error:
+        yield Problem(path=path, line=error.line + 1, reason=str(error), affects=path)
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         reason = f"broken YAML: {error.problem or error.context}"
@@ -62,16 +65,33 @@ def parse_yaml(text: str, path: str) -> Iterator[object | Problem]:
         yield Problem(path=path, reason=f"broken YAML: {reason}", affects=path)
 
 
-def _check_nesting(text: str) -> None:
-    """Raise before the loader does worse: libyaml's composer recurses on the C stack."""
-    depth = 0
+def _check_size(text: str) -> None:
+    """Raise before the loader does worse: libyaml's composer recurses on the C stack, and what
+    aliases repeat is walked through once for each of them."""
+    open_nodes: list[tuple[str | None, int]] = []  # anchors, and how many values came before them
+    sizes: dict[str, int] = {}
+    values = repeated = 0
     for event in yaml.parse(text, Loader=_Loader):
-        if isinstance(event, yaml.CollectionStartEvent):
-            depth += 1
-            if depth > _MAX_NESTING:
-                raise _TooDeepError(event.start_mark.line if event.start_mark else 0)
+        line = event.start_mark.line if event.start_mark else 0
+        if isinstance(event, yaml.AliasEvent):
+            size = sizes.get(event.anchor or "", 1)
+            values, repeated = values + size, repeated + size
+            if repeated > _MAX_REPEATED:
+                raise _HopelessError("aliases repeat too much to be real", line)
+        elif isinstance(event, yaml.CollectionStartEvent):
+            open_nodes.append((event.anchor, values))
+            values += 1
+            if len(open_nodes) > _MAX_NESTING:
+                raise _HopelessError("nested too deeply to be real", line)
         elif isinstance(event, yaml.CollectionEndEvent):
-            depth -= 1
+            anchor, before = open_nodes.pop()
+            if anchor is not None:
+                sizes[anchor] = values - before
+        elif isinstance(event, yaml.ScalarEvent):
+            values += 1
+        elif isinstance(event, yaml.DocumentStartEvent):
+            values = repeated = 0
+            sizes.clear()
 
 
 def _line_of(text: str, index: int) -> str:

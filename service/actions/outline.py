@@ -32,7 +32,8 @@ from service.reports.untrusted import clean
 _LONGEST = 1200
 """Characters of one sentence; a quotation of a whole page is none."""
 _ADDRESS = re.compile(
-    r"\b[a-z][a-z0-9+.-]*://\S*|\b(?:mailto|javascript|data|tel|file):\S+|\bwww\.\S+", re.IGNORECASE
+    r"\b[a-z][a-z0-9+.-]{0,30}://\S*|\b(?:mailto|javascript|data|tel|file):\S+|\bwww\.\S+",
+    re.IGNORECASE,
 )
 _UNSAFE_IN_URL = re.compile(r"[\s\[\]{}|\\^`<>\"]")
 

@@ -15,7 +15,7 @@ from service.reports.model import Citation, Claim
 
 _SUFFIX = re.compile(r"_(?:total|count|seconds|bytes|ratio|celsius)$")
 _QUANTILE = re.compile(r"(?<![a-z0-9])p\d\d+(?!\d)")
-_LITERAL = re.compile(r"(`[^`]*`|“[^”]*”)")
+_LITERAL = re.compile(r"(`[^`]*`|“[^“”]*”)")
 _MOMENT = re.compile(r"\b\d{4}-\d\d-\d\d(?: \d\d:\d\d)?\b|\b\d\d:\d\d\b")
 
 

@@ -97,6 +97,8 @@ class OpenAiCompatible:
             max_retries=0,
             # One deadline for all phases and attempts together: Clock.
             timeout=None,
+            # Its default would send the prompt on to whatever host a 307 names.
+            http_client=openai.DefaultAsyncHttpxClient(follow_redirects=False, timeout=None),
         )
         # The client takes these from OpenAI's own variables, and this may be another server.
         self._client.organization = None

@@ -65,7 +65,7 @@ class Frame(BaseModel):
         times = [place for place, field in enumerate(fields) if field.type == "time"]
         if len(times) != 1:
             raise ValueError("a frame that is no time series")
-        moments = np.array(columns[times[0]], dtype=np.float64) / 1000.0
+        moments = self._values(times[0]) / 1000.0
         for place, field in enumerate(fields):
             if field.type != "number":
                 continue
@@ -74,7 +74,10 @@ class Frame(BaseModel):
             yield Series(dict(field.labels or {}), moments[there], values[there])
 
     def _values(self, place: int) -> NDArray[np.float64]:
-        values = np.array(self.data.values[place], dtype=np.float64)
+        try:
+            values = np.array(self.data.values[place], dtype=np.float64)
+        except TypeError as error:
+            raise ValueError("a frame of numbers with something else in it") from error
         for name, rows in self._entities(place).items():
             values[rows] = _ENTITIES[name]
         return values
@@ -87,4 +90,8 @@ class Frame(BaseModel):
 
     def _entities(self, place: int) -> dict[str, list[int]]:
         listed = self.data.entities or []
-        return (listed[place] if place < len(listed) else None) or {}
+        found = (listed[place] if place < len(listed) else None) or {}
+        rows = range(len(self.data.values[place]))
+        if any(row not in rows for name in found for row in found[name]):
+            raise ValueError("a frame that names rows which it has not")
+        return {name: found[name] for name in _ENTITIES.keys() & found}

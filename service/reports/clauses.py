@@ -17,7 +17,7 @@ from service.reports.stated import without_quotes, words_of
 from service.scope import mentioned
 
 _SPLIT = re.compile(
-    r"\s*(?:[;()]|[,:](?!\d)|\.(?=\s|$)|[–—])\s*|\b(?:and|but|while|whereas|when|then|before|after|"
+    r"(?<!\s)\s*(?:[;()]|[,:](?!\d)|\.(?=\s|$)|[–—])\s*|\b(?:and|but|while|whereas|when|then|before|after|"
     r"followed(?: by)?|follows|preceded(?: by)?|(?<!times )as|with|whose|which|that|because|caused|"
     r"due to|led to|leads to|comes? from)\b",
     re.IGNORECASE,

@@ -52,7 +52,7 @@ def flat(text: str) -> str:
     return " ".join(text.split())
 
 
-FOLLOWING = re.compile(r"\s*(?:```\w*\n)?\s*(?:(?:[-*+]|\d+\.)\s+)?(?P<line>[^\n]+)")
+FOLLOWING = re.compile(r"\s*(?:```\w*\n\s*)?(?:(?:[-*+]|\d+\.)\s+)?(?P<line>[^\n]+)")
 """The line after a lead-in: in a code fence, in a list, or plain."""
 
 

@@ -135,5 +135,5 @@ def _span(text: str, quote: str) -> tuple[int, int] | None:
 
 def _marks_removed(text: str) -> str:
     """Without the model's own citation marks: numbers are given when a sentence is accepted."""
-    unmarked = re.sub(r"\s*[\[(]\s*E\d+(?:\s*,\s*E\d+)*\s*[\])]", "", clean(text))
+    unmarked = re.sub(r"(?<!\s)\s*[\[(]\s*E\d+(?:\s*,\s*E\d+)*\s*[\])]", "", clean(text))
     return re.sub(r"^\s*(?:[#>*-]+|\d+[.)])\s+", "", unmarked)

@@ -32,7 +32,7 @@ from service.reports.model import (
 from service.reports.numbers import StatedNumber, in_base_unit, in_digits, stated_numbers
 from service.scope import mentioned
 
-_QUOTED = re.compile("[\u201c\u201e]([^\u201c\u201d\u201e]*)[\u201d\u201c]|«([^»]*)»")
+_QUOTED = re.compile("[\u201c\u201e]([^\u201c\u201d\u201e]*)[\u201d\u201c]|«([^«»]*)»")
 _STRAIGHT = re.compile(r'"([^"]*)"')
 CLOCK = re.compile(r"\b\d{1,2}:\d\d\b")
 _DATE = re.compile(r"\b\d{4}-\d\d-\d\d\b")

@@ -11,7 +11,9 @@ from __future__ import annotations
 import re
 import unicodedata
 
-_LINK = re.compile(r"!?\[([^\]]*)\]\([^)]*\)|<?\b(?:https?|ftp|data|javascript):\S+", re.IGNORECASE)
+_LINK = re.compile(
+    r"!?\[([^\[\]]*)\]\([^)\n]*\)?|<?\b(?:https?|ftp|data|javascript):\S+", re.IGNORECASE
+)
 _TAG = re.compile(r"</?\s*(?:evidence|candidates?|question|system|assistant|user)\b[^>]*>", re.I)
 _INSTRUCTION = re.compile(
     r"\b(?:ignore|disregard|forget)\b[^.\n]{0,40}\b(?:above|previous|prior|earlier|instructions?|"

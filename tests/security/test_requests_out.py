@@ -1,0 +1,183 @@
+"""Only the configured hosts are asked, and a redirect to another one is not followed.
+
+Real HTTP over loopback: one server redirects everything to a second, which counts its visitors.
+Names that resolve to another address later (DNS rebinding) are out of scope: hosts come from the
+settings and not from documents, see ``docs/security.md``.
+"""
+
+import ast
+import asyncio
+import re
+import threading
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import pytest
+
+import ingest
+import service
+from ingest.documents import SourceKind
+from ingest.encoders.base import EncoderError
+from ingest.encoders.endpoint import EndpointEncoder
+from ingest.sources import open_source
+from service.llm.base import LlmError, Message
+from service.llm.budget import Budget
+from service.llm.openai_compatible import OpenAiCompatible
+from service.metrics.alertmanager import WithAlertmanager
+from service.metrics.grafana import GrafanaSource
+from service.metrics.prometheus import PrometheusSource
+from service.metrics.source import MetricsError, Window
+
+NOW = datetime(2026, 11, 12, 8, tzinfo=UTC)
+TOKEN = "nobody-elses"  # noqa: S105
+WINDOW = Window(start=NOW - timedelta(hours=1), end=NOW)
+
+
+class Trap:
+    """Two servers: ``address`` redirects to ``/latest/meta-data`` of the other one."""
+
+    def __init__(self) -> None:
+        self.asked: list[str] = []
+        self.stolen: list[str] = []
+        self._elsewhere = self._serve(self.stolen, None)
+        target = f"http://127.0.0.1:{self._elsewhere.server_port}/latest/meta-data"
+        self._here = self._serve(self.asked, target)
+        self.address = f"http://127.0.0.1:{self._here.server_port}"
+
+    @staticmethod
+    def _serve(seen: list[str], target: str | None) -> ThreadingHTTPServer:
+        class Handler(BaseHTTPRequestHandler):
+            def do_GET(self) -> None:
+                seen.append(self.path)
+                self.send_response(307 if target else 200)  # which repeats a POST with its body
+                if target:
+                    self.send_header("Location", target)
+                self.send_header("Content-Length", "0")
+                self.end_headers()
+
+            def do_POST(self) -> None:
+                self.rfile.read(int(self.headers.get("Content-Length", 0)))
+                self.do_GET()
+
+            def log_message(self, format: str, *args: object) -> None:
+                pass
+
+        server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        return server
+
+    def close(self) -> None:
+        for server in (self._here, self._elsewhere):
+            server.shutdown()
+            server.server_close()
+
+
+@pytest.fixture
+def trap() -> Iterator[Trap]:
+    set_up = Trap()
+    yield set_up
+    set_up.close()
+
+
+def prometheus(address: str) -> None:
+    async def ask() -> None:
+        source = PrometheusSource(address, TOKEN)
+        try:
+            await source.query_range("up", WINDOW, timedelta(minutes=1))
+        finally:
+            await source.aclose()
+
+    with pytest.raises(MetricsError):
+        asyncio.run(ask())
+
+
+def alertmanager(address: str) -> None:
+    async def ask() -> None:
+        beside = PrometheusSource(address)
+        source = WithAlertmanager(beside, address)
+        try:
+            await source.alerts(WINDOW)
+        finally:
+            await source.aclose()
+
+    with pytest.raises(MetricsError):
+        asyncio.run(ask())
+
+
+def grafana(address: str) -> None:
+    async def ask() -> None:
+        source = GrafanaSource(address, TOKEN)
+        try:
+            await source.query_range("up", WINDOW, timedelta(minutes=1))
+        finally:
+            await source.aclose()
+
+    with pytest.raises(MetricsError):
+        asyncio.run(ask())
+
+
+def grafana_documents(address: str) -> None:
+    for kind in (SourceKind.DASHBOARDS, SourceKind.ALERTS):
+        found = list(open_source(kind, name="g", url=address, token=TOKEN).read())
+        assert found
+        assert all(not hasattr(item, "sections") for item in found)
+
+
+def embeddings(address: str) -> None:
+    with pytest.raises(EncoderError):
+        EndpointEncoder(address, "model", key="secret").embed_query("text")
+
+
+def language_model(address: str) -> None:
+    async def ask() -> None:
+        model = OpenAiCompatible(address, "model", key="secret", timeout=5)
+        try:
+            await model.complete(
+                [Message(role="user", content="evidence")],
+                max_tokens=10,
+                purpose="test",
+                budget=Budget(tokens=1000, seconds=5),
+            )
+        finally:
+            await model.aclose()
+
+    with pytest.raises(LlmError):
+        asyncio.run(ask())
+
+
+@pytest.mark.parametrize(
+    "client", [prometheus, alertmanager, grafana, grafana_documents, embeddings, language_model]
+)
+def test_a_redirect_is_not_followed(client: Callable[[str], None], trap: Trap) -> None:
+    client(trap.address)
+
+    assert trap.asked
+    assert trap.stolen == []
+
+
+CLIENTS = re.compile(
+    r"\b(?:httpx2?\.(?:Async)?Client|aiohttp\.ClientSession|urlopen|requests\.\w)\("
+)
+
+
+def test_nothing_asks_for_redirects_or_makes_a_client_in_passing() -> None:
+    """A new way out must be looked at: it goes on this list once it refuses redirects."""
+    found = set()
+    for package in (ingest, service):
+        root = Path(str(package.__file__)).parent
+        for file in root.rglob("*.py"):
+            text = file.read_text(encoding="utf-8")
+            for node in ast.walk(ast.parse(text)):
+                if isinstance(node, ast.keyword) and node.arg in ("follow_redirects", "verify"):
+                    assert isinstance(node.value, ast.Constant), file
+                    assert node.value.value == (node.arg == "verify"), file
+            if CLIENTS.search(text) and "testing" not in file.parts:
+                found.add(file.relative_to(root.parent).as_posix())
+    assert found <= {
+        "ingest/encoders/endpoint.py",
+        "ingest/sources/grafana_client.py",
+        "service/metrics/http_calls.py",
+        "service/surfaces/slack/api.py",
+    }
