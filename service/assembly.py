@@ -7,10 +7,11 @@ that a command pays only for what it uses.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from ingest.documents import Source
@@ -75,14 +76,18 @@ def store_of(settings: Settings) -> IndexStore:
 
 def encoder_of(settings: Settings) -> Encoder:
     """The dense encoder. Raises: EncoderError."""
+    return RememberingEncoder(encoder_opener(settings)())
+
+
+def encoder_opener(settings: Settings) -> Callable[[], Encoder]:
+    """What opens it, in another process, too: it can be pickled. Raises on call: EncoderError."""
     key = settings.embedding_api_key
-    return RememberingEncoder(
-        open_encoder(
-            settings.embedding_model,
-            endpoint_url=settings.embedding_url,
-            endpoint_key=key.get_secret_value() if key else None,
-            cache_dir=settings.cache_dir,
-        )
+    return partial(
+        open_encoder,
+        settings.embedding_model,
+        endpoint_url=settings.embedding_url,
+        endpoint_key=key.get_secret_value() if key else None,
+        cache_dir=settings.cache_dir,
     )
 
 

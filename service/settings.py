@@ -125,6 +125,9 @@ class Settings(BaseSettings):
     reranker: str = ""
     """Empty for none; ``packaged`` (the extra ``rerank``), or a folder with a cross-encoder's
     model.onnx and tokenizer.json."""
+    ray_address: str = ""
+    """The Ray cluster that runs `why ingest --workers`: ``host:6379``, or ``auto`` on one of its
+    machines. Empty: Ray is started on this machine."""
     redact_emails: bool = False
     """Also replace e-mail addresses before anything is stored."""
 

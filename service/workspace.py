@@ -17,6 +17,7 @@ from time import monotonic
 from typing import TYPE_CHECKING
 
 from ingest.chunking import ChunkingPolicy
+from ingest.crew import Crew
 from ingest.documents import Frozen, SourceKind, UtcTime
 from ingest.encoders.base import Encoder, EncoderError
 from ingest.index import Index, IndexFailure, IndexStore, Scope
@@ -291,8 +292,11 @@ class Workspace:
         *,
         dry_run: bool = False,
         on_progress: Callable[[Progress], None] | None = None,
+        crew: Crew | None = None,
     ) -> SyncReport:
         """Bring the index up to date with the configured sources and what was added by hand.
+
+        ``crew`` reads and embeds instead of this process.
 
         Questions are answered meanwhile. One after another, where several ask for it.
         Raises: SettingsError, IndexFailure, EncoderError, StoreError.
@@ -307,6 +311,7 @@ class Workspace:
                 redact_emails=self.settings.redact_emails,
                 dry_run=dry_run,
                 on_progress=on_progress,
+                crew=crew,
             )
         self._usages = UsageCache()  # other panels and rules may be there now
         return report

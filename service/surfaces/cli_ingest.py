@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -10,7 +12,9 @@ import typer
 from service.surfaces.options import Config, Json, settings_at
 
 if TYPE_CHECKING:
+    from ingest.crew import Crew
     from ingest.sync_report import SyncReport
+    from service.settings import Settings
 
 _PROBLEMS_SHOWN = 20
 
@@ -20,6 +24,14 @@ def ingest(
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Say what would change; write nothing.")
     ] = False,
+    workers: Annotated[
+        int,
+        typer.Option(
+            min=0,
+            help="Read and embed with this many processes, on this machine or the Ray cluster "
+            "at ray_address. 0: in this one.",
+        ),
+    ] = 0,
     as_json: Json = False,
 ) -> None:
     """Bring the index up to date with the configured sources."""
@@ -30,16 +42,17 @@ def ingest(
 
     settings, _ = settings_at(config)
 
-    async def run() -> SyncReport:
+    async def run(crew: Crew | None) -> SyncReport:
         async with (
             await Database.open(settings) as database,
             open_workspace(settings, database=database) as workspace,
         ):
             with progress_bar() as on_progress:
-                return await workspace.sync(dry_run=dry_run, on_progress=on_progress)
+                return await workspace.sync(dry_run=dry_run, on_progress=on_progress, crew=crew)
 
     try:
-        report = asyncio.run(run())
+        with _crew(settings, workers) as crew:
+            report = asyncio.run(run(crew))
     except StoreError as error:
         raise SettingsError(f"the database of what was added by hand: {error}") from error
     if as_json:
@@ -48,6 +61,20 @@ def ingest(
         _print_sync(report)
     if report.failed:
         raise typer.Exit(1)
+
+
+@contextmanager
+def _crew(settings: Settings, workers: int) -> Iterator[Crew | None]:
+    """Raises: WorkersLost."""
+    if not workers:
+        yield None
+        return
+    from ingest.chunking import ChunkingPolicy
+    from ingest.spread import Spread, ray_running
+    from service.assembly import encoder_opener
+
+    with ray_running(workers, settings.ray_address):
+        yield Spread(encoder_opener(settings), ChunkingPolicy(), workers=workers)
 
 
 def _print_sync(report: SyncReport) -> None:
