@@ -51,7 +51,8 @@ class KeptEncoder:
         folder = Path(tempfile.gettempdir()) / "why-bench-vectors"
         folder.mkdir(exist_ok=True)
         file = folder / hashlib.sha256(encoder.name.encode()).hexdigest()[:16]
-        self._kept = sqlite3.connect(file, check_same_thread=False, isolation_level=None)
+        self._kept = sqlite3.connect(file, timeout=60, check_same_thread=False)
+        self._kept.execute("PRAGMA synchronous = OFF")  # what is lost is embedded again
         self._kept.execute("CREATE TABLE IF NOT EXISTS kept (text TEXT PRIMARY KEY, vector BLOB)")
 
     def embed_documents(
@@ -59,23 +60,31 @@ class KeptEncoder:
     ) -> NDArray[np.float32]:
         if self._bare:
             texts = [without_context(text) for text in texts]
-        vectors = [
-            self._vector(f"p {text}", lambda text=text: self._encoder.embed_documents([text])[0])
-            for text in texts
-        ]
+        found = {text: self._vector_of(f"p {text}") for text in texts}
+        new = [text for text, vector in found.items() if vector is None]
+        if new:
+            for text, vector in zip(new, self._encoder.embed_documents(new), strict=True):
+                found[text] = self._keep(f"p {text}", vector)
+            self._kept.commit()
         if on_progress is not None:
             on_progress(len(texts))
-        return np.stack(vectors)
+        return np.stack([vector for text in texts if (vector := found[text]) is not None])
 
     def embed_query(self, text: str) -> NDArray[np.float32]:
-        return self._vector(f"q {text}", lambda: self._encoder.embed_query(text))
-
-    def _vector(self, key: str, embed: Callable[[], NDArray[np.float32]]) -> NDArray[np.float32]:
-        found = self._kept.execute("SELECT vector FROM kept WHERE text = ?", (key,)).fetchone()
+        found = self._vector_of(f"q {text}")
         if found is None:
-            found = (embed().astype(np.float32).tobytes(),)
-            self._kept.execute("INSERT OR REPLACE INTO kept VALUES (?, ?)", (key, found[0]))
-        return np.frombuffer(found[0], np.float32)
+            found = self._keep(f"q {text}", self._encoder.embed_query(text))
+            self._kept.commit()
+        return found
+
+    def _vector_of(self, key: str) -> NDArray[np.float32] | None:
+        row = self._kept.execute("SELECT vector FROM kept WHERE text = ?", (key,)).fetchone()
+        return None if row is None else np.frombuffer(row[0], np.float32)
+
+    def _keep(self, key: str, vector: NDArray[np.float32]) -> NDArray[np.float32]:
+        kept = vector.astype(np.float32)
+        self._kept.execute("INSERT OR REPLACE INTO kept VALUES (?, ?)", (key, kept.tobytes()))
+        return kept
 
 
 class BareBm25(Bm25Encoder):
@@ -97,7 +106,7 @@ async def indexed(
     """The documents of a set in an index that is gone afterwards."""
     with tempfile.TemporaryDirectory() as scratch:
         store = open_store(directory=Path(scratch))
-        with patch("ingest.writing.Bm25Encoder", bm25):
+        with patch("ingest.crew.Bm25Encoder", bm25):
             await sync(asked.sources, store, encoder=encoder, policy=ChunkingPolicy())
         index = await store.open_current()
         try:

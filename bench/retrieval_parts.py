@@ -10,7 +10,7 @@ from __future__ import annotations
 import argparse
 import asyncio
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from bench.asked import DEPTH, BareBm25, KeptEncoder, Scores, Way, found_by, indexed, scores_of
@@ -60,22 +60,33 @@ POLICIES = {
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     add_data_option(parser)
-    asyncio.run(compare(parser.parse_args().data))
+    parser.add_argument("--sets", nargs="+", help="names of sets; default: all")
+    parser.add_argument("--bge", action="store_true", help="also with bge-small-en, which is slow")
+    options = parser.parse_args()
+    asyncio.run(compare(options.data, options.sets, bge=options.bge))
 
 
-async def compare(data: Path) -> None:
+async def compare(data: Path, names: Sequence[str] | None, *, bge: bool) -> None:
     encoder = encoder_of(Settings())
     for asked in (*tuned(data), *untouched(data)):
-        report(asked, await compare_on(asked, encoder))
+        if names is None or asked.name in names:
+            await compare_on(asked, encoder, bge=bge)
 
 
-async def compare_on(asked: QuestionSet, encoder: Encoder) -> dict[str, Scores]:
-    """The scores of every question, by row of the table."""
+async def compare_on(asked: QuestionSet, encoder: Encoder, *, bge: bool) -> None:
+    """Print the table of one set."""
     kept = KeptEncoder(encoder)
-    scores: dict[str, Scores] = {}
+    full: list[Scores] = []
+    print(f"\n**{asked.name}, {len(asked.questions)} questions**\n")
+    print("| search | recall@1 | its halves | second: recall@5 | MRR | gain | gain, all |")
+    print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
+
+    def show(name: str, of: Scores) -> None:
+        full.append(of)
+        print(line_of(name, of, full[0]), flush=True)
 
     async def add(name: str, way: Way) -> None:
-        scores[name] = await scores_of(asked.questions, way)
+        show(name, await scores_of(asked.questions, way))
 
     async with indexed(asked, kept) as index:
         for name, policy in POLICIES.items():
@@ -83,7 +94,7 @@ async def compare_on(asked: QuestionSet, encoder: Encoder) -> dict[str, Scores]:
         for name, ways in added_parts(index, kept).items():
             found = {weight: await scores_of(asked.questions, way) for weight, way in ways.items()}
             best = max(found, key=lambda weight: found[weight][::2].mean(axis=0)[0])
-            scores[f"{name}, weight {best:g}"] = found[best]
+            show(f"{name}, weight {best:g}", found[best])
         if any(question.alert for question in asked.questions):
             retriever = Retriever(index, kept)
             await add("asked with the alert's name", found_by(retriever, with_name))
@@ -96,12 +107,12 @@ async def compare_on(asked: QuestionSet, encoder: Encoder) -> dict[str, Scores]:
         await add("stages alone, context in neither", found_by(_stages(index, bare)))
     async with indexed(asked, kept, bm25=BareBm25) as index:
         await add("context not in BM25", found_by(Retriever(index, kept)))
-    other = KeptEncoder(BgeSmall())
-    async with indexed(asked, other) as index:
-        await add("bge-small-en for MiniLM", found_by(Retriever(index, other)))
-        alone = Retriever(index, other, policy=RetrievalPolicy.alone(dense=1.0))
-        await add("bge-small-en alone", found_by(alone))
-    return scores
+    if bge:
+        other = KeptEncoder(BgeSmall())
+        async with indexed(asked, other) as index:
+            await add("bge-small-en for MiniLM", found_by(Retriever(index, other)))
+            alone = Retriever(index, other, policy=RetrievalPolicy.alone(dense=1.0))
+            await add("bge-small-en alone", found_by(alone))
 
 
 def _stages(index: Index, encoder: Encoder) -> Retriever:
@@ -176,28 +187,22 @@ def with_words(question: Question) -> str:
     return f"{question.alert} {' '.join(_HUMPS.split(question.alert))}: {question.text}"
 
 
-def report(asked: QuestionSet, scores: Mapping[str, Scores]) -> None:
-    """Print the table of one set."""
-    half = Bootstrap({name: of[1::2] for name, of in scores.items()})
-    whole = Bootstrap(scores)
+def line_of(name: str, of: Scores, full: Scores) -> str:
+    """A row of the table; gains are those over ``full``, of the second half and of all."""
+    half = Bootstrap({name: of[1::2], "full": full[1::2]})
+    whole = Bootstrap({name: of, "full": full})
     first = _MEASURES.index("recall@1")
-    print(f"\n**{asked.name}, {len(asked.questions)} questions**\n")
-    print("| search | recall@1 | its halves | second: recall@5 | MRR | gain | gain, all |")
-    print("| --- | ---: | ---: | ---: | ---: | ---: | ---: |")
-    for name, of in scores.items():
-        values = half.estimates(name)
-        gains = [each.differences(name, FULL)["recall@1"] for each in (half, whole)]
-        cells = [
-            f"{of[:, first].mean():.3f}",
-            f"{of[::2, first].mean():.3f} / {of[1::2, first].mean():.3f}",
-            f"{values['recall@5'].value:.3f}",
-            f"{values['MRR'].value:.3f}",
-            *(
-                "" if name == FULL else f"{g.value:+.3f} ({g.low:+.3f} to {g.high:+.3f})"
-                for g in gains
-            ),
-        ]
-        print(f"| {name} | {' | '.join(cells)} |", flush=True)
+    values = half.estimates(name)
+    gains = [each.differences(name, "full")["recall@1"] for each in (half, whole)]
+    cells = [
+        name,
+        f"{of[:, first].mean():.3f}",
+        f"{of[::2, first].mean():.3f} / {of[1::2, first].mean():.3f}",
+        f"{values['recall@5'].value:.3f}",
+        f"{values['MRR'].value:.3f}",
+        *("" if name == FULL else f"{g.value:+.3f} ({g.low:+.3f} to {g.high:+.3f})" for g in gains),
+    ]
+    return f"| {' | '.join(cells)} |"
 
 
 if __name__ == "__main__":

@@ -14,7 +14,7 @@ from ingest.index import Hit, Scope, StageScore
 from ingest.index.edge_store import EdgeStore
 from ingest.sources import open_source
 from ingest.sync import sync
-from service.retrieval import Passage, RetrievalPolicy, Retriever
+from service.retrieval import Passage, RetrievalPolicy, Retriever, seems_answered
 from service.retrieval.folding import spread
 from service.retrieval.rerank import OnnxReranker, Reranker, RerankerUnavailable, open_reranker
 from service.retrieval.scores import shares, stage_scores
@@ -254,3 +254,6 @@ def test_what_nothing_is_written_about_is_found_with_low_relevance(tmp_path: Pat
     unknown = search(tmp_path / "two", "who takes the company car in May", pages, 1)
     assert known[0].relevance > 0.8
     assert all(passage.relevance < RetrievalPolicy().relevant for passage in unknown)
+    assert seems_answered(known)
+    assert not seems_answered(unknown)
+    assert not seems_answered([])

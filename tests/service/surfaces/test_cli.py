@@ -128,6 +128,16 @@ def test_search_shows_the_scores_of_each_stage_and_keeps_to_the_kind(company: Se
     assert best["chunk"]["end"] - best["chunk"]["start"] == len(best["chunk"]["text"])
 
 
+def test_search_says_when_nothing_seems_to_answer(company: Settings) -> None:
+    def said(text: str) -> str:
+        return why("search", text, "-c", CONFIG, index=company.index_dir).stdout
+
+    assert "Nothing here seems to answer this" in said("who takes the company car in May")
+    found = said("redis clients never closed")
+    assert "relevance 0." in found
+    assert "Nothing here" not in found
+
+
 def test_search_as_of_a_moment_sees_nothing_later(company: Settings) -> None:
     result = why(
         "search", "redis clients never closed", "-c", CONFIG, "--as-of", "2026-06-01T00:00:00Z",

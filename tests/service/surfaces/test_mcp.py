@@ -116,6 +116,9 @@ def test_over_stdio_a_client_finds_the_tools_and_nothing_else_is_on_stdout(
             assert {tool.name for tool in (await client.list_tools()).tools} == TOOLS
             found = await data_of(client, "search", query="session-cache rejects connections")
             assert found["passages"][0]["url"].startswith("https://wiki.kestrel.example/")
+            assert found["answered"]
+            beside = await data_of(client, "search", query="who takes the company car in May")
+            assert not beside["answered"]
 
     asyncio.run(run())
     assert stray == []
