@@ -60,6 +60,8 @@ def scope_of(
         window, reason = _window(question, local_now, since, until)
     except OverflowError:
         raise ScopeError("that time is further away than a calendar reaches") from None
+    if window.start >= now:
+        raise ScopeError(f"the window starts at {window.start:%Y-%m-%d %H:%M %Z}, still to come")
     if window.end > now:
         window = Window(start=window.start, end=now)
     return QuestionScope(

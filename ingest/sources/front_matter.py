@@ -19,6 +19,7 @@ _YAML = YAMLHandler()
 _TOML = BaseHandler(
     fm_boundary=re.compile(r"^\+{3,}\s*$", re.MULTILINE), start_delimiter="+++", end_delimiter="+++"
 )
+_LEAP_SECOND = re.compile(r"(\d\d:\d\d):60(?!\d)")
 _TOML_LINE = re.compile(r"at line (\d+)")
 
 
@@ -89,9 +90,11 @@ def moment(metadata: Metadata, *keys: str) -> datetime | None:
 def parse_moment(value: object) -> datetime | None:
     """A date, a datetime or an ISO 8601 string as a time in UTC; ``None`` for anything else.
 
-    Years before 1970 or after 2100 are slips or placeholders and count as anything else.
+    Years before 1970 or after 2100 are slips or placeholders and count as anything else. A leap
+    second (``23:59:60``, RFC 3339) is the second before it: Python knows none.
     """
     if isinstance(value, str):
+        value = _LEAP_SECOND.sub(r"\1:59", value)
         try:
             value = date.fromisoformat(value.strip())
         except ValueError:

@@ -46,7 +46,7 @@ _DATES = (
     ),
 )
 _TIME = re.compile(
-    r"(?<![\d:.])(?P<hour>[01]?\d|2[0-3])[:.](?P<minute>[0-5]\d)(?::(?P<second>[0-5]\d))?(?![\d:])"
+    r"(?<![\d:.])(?P<hour>[01]?\d|2[0-3])[:.](?P<minute>[0-5]\d)(?::(?P<second>[0-5]\d|60))?(?![\d:])"
     r"\s*(?P<half>[ap])?\.?m?\b",
     re.IGNORECASE,
 )
@@ -193,4 +193,4 @@ def _clock(found: re.Match[str]) -> time:
         hour += 12
     elif half == "a" and hour == 12:
         hour = 0
-    return time(hour, int(found["minute"]), int(found["second"] or 0))
+    return time(hour, int(found["minute"]), min(59, int(found["second"] or 0)))  # 60: a leap second

@@ -2,7 +2,7 @@
 
 On SIGTERM (or Ctrl-C) the server takes no more connections and no more jobs at once; questions
 that are being answered are finished, and jobs that are not finished in time go back to the queue
-for another server. A second Ctrl-C waits for nothing.
+for another server. A second signal waits for nothing.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ import signal
 import socket
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from types import FrameType
 
 import uvicorn
 
@@ -89,6 +90,11 @@ class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         self._on_stop()
         await super().shutdown(sockets)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        # uvicorn's own forces the exit for a second Ctrl-C alone.
+        self.force_exit = self.should_exit
+        self.should_exit = True
 
     @contextmanager
     def capture_signals(self) -> Iterator[None]:

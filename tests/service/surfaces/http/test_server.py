@@ -115,6 +115,23 @@ def test_a_terminated_server_finishes_what_it_is_answering_and_closes_cleanly(
             httpx.get(f"{address}/healthz")
 
 
+@pytest.mark.slow
+def test_a_second_signal_waits_for_nothing(environment: dict[str, str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as silent:  # a model that never answers
+        url = f"http://127.0.0.1:{silent.getsockname()[1]}/v1"
+        stuck = {**environment, "WHY_LLM_URL": url, "WHY_LLM_MODEL": "silent"}
+        with server(stuck, "--open-access") as (address, process):
+            body = {"question": QUESTION, "stream": True}
+            with httpx.stream("POST", f"{address}/v1/ask", json=body, timeout=60) as response:
+                lines = response.iter_lines()  # kept: without it the stream would be closed
+                assert any(line == "event: causes" for line in lines)
+                process.send_signal(signal.SIGTERM)
+                with pytest.raises(subprocess.TimeoutExpired):
+                    process.wait(2)
+                process.send_signal(signal.SIGTERM)
+                assert process.wait(15) is not None
+
+
 class Collector:
     """Takes traces as an OpenTelemetry collector does (OTLP over HTTP, protobuf)."""
 
