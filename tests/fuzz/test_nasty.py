@@ -16,7 +16,7 @@ from service.metrics.promql_text import parse_promql
 from service.reports.untrusted import clean
 from tests.fuzz.targets import ingested
 
-CPU_SECONDS = 10
+CPU_SECONDS = 60
 MEGABYTES = 600
 
 
