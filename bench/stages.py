@@ -149,22 +149,24 @@ async def _search_table(settings: Settings) -> str:
 
 
 def question_table(settings: Settings) -> str:
-    """The phases that a report gives itself, of one question asked again and again."""
+    """The phases that a report gives itself, of one question that nobody asked before."""
     return asyncio.run(_question_table(settings))
 
 
 async def _question_table(settings: Settings) -> str:
     took: dict[str, list[float]] = {}
     now = moment_of(settings)
-    async with open_engine(settings, as_of=now) as engine:
-        await engine.ask(QUESTION, now=now)
-        for _ in range(_QUESTIONS):
+    for turn in range(_QUESTIONS + 1):
+        # Opened anew, outside the clock: an engine remembers vectors and catalogs.
+        async with open_engine(settings, as_of=now) as engine:
             began = perf_counter()
             report = await engine.ask(QUESTION, now=now)
             whole = perf_counter() - began
-            for phase in report.timings:
-                took.setdefault(phase.phase, []).append(phase.milliseconds / 1000)
-            took.setdefault("**the whole question**", []).append(whole)
+        if turn == 0:
+            continue  # warm: modules, the words of chunks
+        for phase in report.timings:
+            took.setdefault(phase.phase, []).append(phase.milliseconds / 1000)
+        took.setdefault("**the whole question**", []).append(whole)
     took["**the whole question**"] = took.pop("**the whole question**")
     whole = percentiles(took["**the whole question**"], 50)[0]
     rows = []
@@ -172,6 +174,6 @@ async def _question_table(settings: Settings) -> str:
         p50, p95 = percentiles(seconds, 50, 95)
         rows.append((phase, f"{p50:.0f}", f"{p95:.0f}", f"{p50 / whole:.0%}"))
     return table(("phase", "p50 ms", "p95 ms", "of a question"), rows) + (
-        f"\n\n“{QUESTION}”, {_QUESTIONS} times, its metrics out of the sample company's file, no "
-        "language model."
+        f"\n\n“{QUESTION}”, {_QUESTIONS} times, each in a newly opened engine, its metrics out "
+        "of the sample company's file, no language model."
     )

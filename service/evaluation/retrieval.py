@@ -22,7 +22,7 @@ from ingest.index import Index, IndexMissing, Scope, open_store
 from ingest.sources import open_source
 from ingest.sync import sync
 from ingest.sync_report import Progress, SyncReport
-from service.assembly import encoder_of
+from service.assembly import encoder_opener
 from service.evaluation.pairs import Corpora, EvaluationError, Pair, read_pairs
 from service.evaluation.results import Comparison, Ingested, RetrievalEvaluation, System
 from service.evaluation.statistics import Bootstrap, score_rankings
@@ -50,7 +50,8 @@ async def evaluate_retrieval(
     """
     folders = Corpora(corpora)
     questions = read_pairs(pairs, folders)
-    encoder = encoder or encoder_of(settings)
+    # Not `encoder_of`: every system is to pay for the question's vector.
+    encoder = encoder or encoder_opener(settings)()
     policy = policy or RetrievalPolicy()
     with TemporaryDirectory(prefix="why-eval-") as scratch:
         store = open_store(directory=Path(scratch))
