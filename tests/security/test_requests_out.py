@@ -9,18 +9,23 @@ import ast
 import asyncio
 import re
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from aiohttp import ClientError
+from pydantic import SecretStr
 
 import ingest
 import service
 from ingest.documents import SourceKind
 from ingest.encoders.base import EncoderError
 from ingest.encoders.endpoint import EndpointEncoder
+from ingest.index import IndexUnavailable
+from ingest.index.server import Connection
+from ingest.index.server_store import ServerStore
 from ingest.sources import open_source
 from service.llm.base import LlmError, Message
 from service.llm.budget import Budget
@@ -28,7 +33,9 @@ from service.llm.openai_compatible import OpenAiCompatible
 from service.metrics.alertmanager import WithAlertmanager
 from service.metrics.grafana import GrafanaSource
 from service.metrics.prometheus import PrometheusSource
-from service.metrics.source import MetricsError, Window
+from service.metrics.source import MetricsError, MetricsSource, Window
+from service.settings import Settings
+from service.surfaces.slack.api import open_api
 
 NOW = datetime(2026, 11, 12, 8, tzinfo=UTC)
 TOKEN = "nobody-elses"  # noqa: S105
@@ -81,41 +88,34 @@ def trap() -> Iterator[Trap]:
     set_up.close()
 
 
-def prometheus(address: str) -> None:
-    async def ask() -> None:
-        source = PrometheusSource(address, TOKEN)
+def metrics_refused(
+    source: MetricsSource, ask: Callable[[MetricsSource], Awaitable[object]]
+) -> None:
+    async def run() -> None:
         try:
-            await source.query_range("up", WINDOW, timedelta(minutes=1))
+            await ask(source)
         finally:
             await source.aclose()
 
     with pytest.raises(MetricsError):
-        asyncio.run(ask())
+        asyncio.run(run())
+
+
+def series(source: MetricsSource) -> Awaitable[object]:
+    return source.query_range("up", WINDOW, timedelta(minutes=1))
+
+
+def prometheus(address: str) -> None:
+    metrics_refused(PrometheusSource(address, TOKEN), series)
 
 
 def alertmanager(address: str) -> None:
-    async def ask() -> None:
-        beside = PrometheusSource(address)
-        source = WithAlertmanager(beside, address)
-        try:
-            await source.alerts(WINDOW)
-        finally:
-            await source.aclose()
-
-    with pytest.raises(MetricsError):
-        asyncio.run(ask())
+    beside = WithAlertmanager(PrometheusSource(address), address)
+    metrics_refused(beside, lambda source: source.alerts(WINDOW))
 
 
 def grafana(address: str) -> None:
-    async def ask() -> None:
-        source = GrafanaSource(address, TOKEN)
-        try:
-            await source.query_range("up", WINDOW, timedelta(minutes=1))
-        finally:
-            await source.aclose()
-
-    with pytest.raises(MetricsError):
-        asyncio.run(ask())
+    metrics_refused(GrafanaSource(address, TOKEN), series)
 
 
 def grafana_documents(address: str) -> None:
@@ -147,8 +147,40 @@ def language_model(address: str) -> None:
         asyncio.run(ask())
 
 
+def slack(address: str) -> None:
+    async def say() -> None:
+        settings = Settings(slack_bot_token=SecretStr("xoxb-made-up"), slack_api_url=f"{address}/")
+        async with open_api(settings) as api:
+            await api.client.chat_postMessage(channel="C1", text="what the report says")
+
+    with pytest.raises(ClientError):
+        asyncio.run(say())
+
+
+def qdrant(address: str) -> None:
+    async def ask() -> None:
+        store = ServerStore(Connection.to(address, api_key="secret", timeout=5), "why")
+        try:
+            await store.open_current()
+        finally:
+            await store.aclose()
+
+    with pytest.raises(IndexUnavailable):
+        asyncio.run(ask())
+
+
 @pytest.mark.parametrize(
-    "client", [prometheus, alertmanager, grafana, grafana_documents, embeddings, language_model]
+    "client",
+    [
+        prometheus,
+        alertmanager,
+        grafana,
+        grafana_documents,
+        embeddings,
+        language_model,
+        slack,
+        qdrant,
+    ],
 )
 def test_a_redirect_is_not_followed(client: Callable[[str], None], trap: Trap) -> None:
     client(trap.address)

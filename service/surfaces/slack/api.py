@@ -80,7 +80,9 @@ async def open_api(settings: Settings) -> AsyncIterator[SlackApi]:
             "WHY_SLACK_BOT_TOKEN to its bot token"
         )
     timeout = aiohttp.ClientTimeout(total=SECONDS)
-    async with aiohttp.ClientSession(timeout=timeout) as session:
+    redirects = aiohttp.TraceConfig()
+    redirects.on_request_redirect.append(_refuse_redirect)
+    async with aiohttp.ClientSession(timeout=timeout, trace_configs=[redirects]) as session:
         yield SlackApi(
             AsyncWebClient(
                 token=settings.slack_bot_token.get_secret_value(),
@@ -212,6 +214,13 @@ class SlackApi:
         if there.hostname == own.hostname:
             return there.scheme == own.scheme
         return there.scheme == "https" and (there.hostname or "").endswith(".slack.com")
+
+
+async def _refuse_redirect(*_: object) -> None:
+    """Slack's client would send the message on to whatever host a 307 names."""
+    import aiohttp
+
+    raise aiohttp.ClientError("a redirect, which is not followed")
 
 
 def _failure(method: str, error: Exception) -> SlackUnreached | SlackUnavailable:

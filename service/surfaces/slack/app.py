@@ -72,7 +72,9 @@ def bolt_app(settings: Settings, api: SlackApi, database: Database, seal: Seal) 
     app = AsyncApp(
         name="why",
         logger=quiet_logger(),
-        client=AsyncWebClient(base_url=settings.slack_api_url, logger=quiet_logger()),
+        client=AsyncWebClient(
+            base_url=settings.slack_api_url, session=api.client.session, logger=quiet_logger()
+        ),
         signing_secret=secret.get_secret_value() if secret is not None else "",
         authorize=authorize,
         process_before_response=True,
