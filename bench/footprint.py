@@ -68,7 +68,7 @@ def start_table(settings: Settings) -> str:
         took = []
         for _ in range(_RUNS):
             began = perf_counter()
-            subprocess.run(  # noqa: S603
+            subprocess.run(  # noqa: S603 - our own command
                 [why, *arguments],
                 env=os.environ | environment_of(settings),
                 stdout=subprocess.DEVNULL,
@@ -80,7 +80,7 @@ def start_table(settings: Settings) -> str:
 
 
 def _told(settings: Settings, code: str, *arguments: str) -> list[tuple[str, str]]:
-    printed = subprocess.run(  # noqa: S603
+    printed = subprocess.run(  # noqa: S603 - our own command
         [sys.executable, "-c", code, *arguments],
         env=os.environ | environment_of(settings),
         capture_output=True,

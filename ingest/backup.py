@@ -42,14 +42,11 @@ async def dump_index(index: Index, write: Callable[[bytes], object]) -> int:
             return count
 
 
-async def load_index(index: Index, lines: Iterable[bytes]) -> int:
-    """Store the chunks of a copy; how many there were. Raises: UnreadableLine, IndexFailure."""
-    count = 0
+async def load_index(index: Index, lines: Iterable[bytes]) -> None:
+    """Store the chunks of a copy. Raises: UnreadableLine, IndexFailure."""
     left = iter(lines)
     while chunks := [from_line(line, index.spec.dimensions) for line in islice(left, _BATCH)]:
         await index.upsert(chunks)
-        count += len(chunks)
-    return count
 
 
 def to_line(embedded: EmbeddedChunk) -> bytes:

@@ -64,23 +64,12 @@ def redact_document(document: Document, *, emails: bool = False) -> tuple[Docume
     if not counts and not unstated:
         return document, counts
     again = _replacer(known)
-    changed: dict[str, Any] = {name: getattr(document, name) for name in Document.model_fields}
-    around = _map_strings(around, again)
-    changed |= around["document"]
-    changed["title"] = again(title)
-    changed["sections"] = tuple(
-        section.model_copy(update={"text": again(text), **beside})
-        for section, text, beside in zip(document.sections, texts, around["sections"], strict=True)
-    )
-    if document.facts is not None:
-        changed["facts"] = type(document.facts).model_validate(_map_strings(facts, again))
-    # Built anew, since a copy would take the cached text along.
-    return Document(**changed), counts
+    return _with_texts(document, title, texts, around, facts, again), counts
 
 
 def redact_text(text: str, *, emails: bool = False) -> str:
     """The text without its secrets, as ``redact_document`` does it."""
-    text = _INVISIBLE.sub("", text)
+    text = _shown(text)
     return _redact(text, rules_for(text, emails=emails), Counter(), {})
 
 
@@ -88,19 +77,39 @@ def _visible(document: Document) -> Document:
     """The document without characters that show nothing; itself where it has none."""
     if not any(_INVISIBLE.search(text) for text in _strings(document.model_dump())):
         return document
-    shown: dict[str, Any] = {name: getattr(document, name) for name in Document.model_fields}
-    stripped = _map_strings(
-        {"title": document.title, **_around(document)}, lambda text: _INVISIBLE.sub("", text)
-    )
-    shown |= {"title": stripped["title"], **stripped["document"]}
-    shown["sections"] = tuple(
-        section.model_copy(update={"text": _INVISIBLE.sub("", section.text), **beside})
-        for section, beside in zip(document.sections, stripped["sections"], strict=True)
+    texts = [section.text for section in document.sections]
+    facts = None if document.facts is None else document.facts.model_dump()
+    around = _around(document)
+    return _with_texts(document, document.title, texts, around, facts, _shown)
+
+
+def _shown(text: str) -> str:
+    return _INVISIBLE.sub("", text)
+
+
+def _with_texts(
+    document: Document,
+    title: str,
+    texts: Sequence[str],
+    around: dict[str, Any],
+    facts: Any,
+    change: Callable[[str], str],
+) -> Document:
+    """The document with these, each as ``change`` makes it, in the place of its own.
+
+    ``around``: as ``_around`` gives it.
+    """
+    around = _map_strings(around, change)
+    changed: dict[str, Any] = {name: getattr(document, name) for name in Document.model_fields}
+    changed |= {"title": change(title), **around["document"]}
+    changed["sections"] = tuple(
+        section.model_copy(update={"text": change(text), **beside})
+        for section, text, beside in zip(document.sections, texts, around["sections"], strict=True)
     )
     if document.facts is not None:
-        facts = _map_strings(document.facts.model_dump(), lambda text: _INVISIBLE.sub("", text))
-        shown["facts"] = type(document.facts).model_validate(facts)
-    return Document(**shown)
+        changed["facts"] = type(document.facts).model_validate(_map_strings(facts, change))
+    # Built anew, since a copy would take the cached text along.
+    return Document(**changed)
 
 
 def _around(document: Document) -> dict[str, Any]:

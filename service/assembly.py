@@ -42,6 +42,7 @@ from service.settings import Settings, SettingsError
 
 _OPENAI = "https://api.openai.com/v1"
 _LEAST_OPENING = 1.0
+"""Seconds that opening the index may take, however short the deadline."""
 _AROUND_A_MODEL = 5.0
 """Seconds that a writer has besides its model's: to write without one when that fails."""
 

@@ -25,7 +25,10 @@ from pydantic import (
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from ingest.documents import EVERYONE, KINDS_WITH_URL, SourceKind
-from ingest.index.layout import Quantization
+from ingest.index.layout import Layout, Quantization
+
+_LAYOUT = Layout()
+"""Whose defaults are the settings'."""
 
 
 class SettingsError(Exception):
@@ -97,22 +100,22 @@ class Settings(BaseSettings):
     """Copies of each part. Default: the server's."""
     qdrant_write_consistency: int | None = Field(default=None, ge=1)
     """Copies that have to confirm a write. Default: the server's."""
-    index_hnsw_m: int = Field(default=16, ge=4, le=128)
+    index_hnsw_m: int = Field(default=_LAYOUT.hnsw_m, ge=4, le=128)
     """Links of a node in the graph of vectors. What ``index_`` says holds for the next index that
     is made, except for ``index_search_ef`` and ``index_oversampling``."""
-    index_ef_construct: int = Field(default=100, ge=4)
+    index_ef_construct: int = Field(default=_LAYOUT.ef_construct, ge=4)
     """Candidates kept while the graph is built."""
-    index_search_ef: int = Field(default=512, ge=1)
+    index_search_ef: int = Field(default=_LAYOUT.search_ef, ge=1)
     """Candidates kept while it is searched: more find more and take longer."""
-    index_exact_up_to: int = Field(default=20_000, ge=1)
+    index_exact_up_to: int = Field(default=_LAYOUT.exact_up_to, ge=1)
     """Chunks up to which all vectors are compared instead of using the graph."""
-    index_quantization: Quantization = Quantization.NONE
+    index_quantization: Quantization = _LAYOUT.quantization
     """Smaller copies of the vectors, searched first: ``none``, ``int8`` or ``binary``."""
-    index_oversampling: float = Field(default=2.0, ge=1)
+    index_oversampling: float = Field(default=_LAYOUT.oversampling, ge=1)
     """With them, how many times the wanted candidates are compared in full."""
-    index_vectors_on_disk: bool = False
+    index_vectors_on_disk: bool = _LAYOUT.vectors_on_disk
     """Read full vectors from the disk when asked for, instead of keeping them in memory."""
-    index_payload_on_disk: bool = True
+    index_payload_on_disk: bool = _LAYOUT.payload_on_disk
     """The same for texts and the rest of a chunk."""
 
     embedding_model: str = "packaged"

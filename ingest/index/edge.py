@@ -6,9 +6,6 @@ shard that is being asked. A search is milliseconds; ``optimize`` on more than
 ``Layout.exact_up_to`` new chunks takes about a second per thousand and halts the whole process
 meanwhile, whatever the size of the segments: run it where nobody waits.
 
-The engine writes to sparse files that it has mapped: on a full disk the kernel would end the whole
-process (SIGBUS). So whoever opens, fills or optimises a shard is refused while too little is free.
-
 ``upsert`` returns when the write-ahead log has the points, which a killed process survives. The
 log goes to the disk itself every ``FLUSH_EVERY`` points and on ``optimize`` and close.
 """
@@ -16,7 +13,6 @@ log goes to the disk itself every ``FLUSH_EVERY`` points and on ``optimize`` and
 from __future__ import annotations
 
 import asyncio
-import shutil
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -27,7 +23,7 @@ import qdrant_edge as edge
 from numpy.typing import NDArray
 
 from ingest.documents import Chunk
-from ingest.index import schema
+from ingest.index import disk, schema
 from ingest.index.base import (
     EmbeddedChunk,
     FusionMethod,
@@ -35,7 +31,6 @@ from ingest.index.base import (
     HybridQuery,
     IndexFailure,
     Scope,
-    SparseVector,
     StoredDocument,
 )
 from ingest.index.generations import Generation, Manifest
@@ -45,12 +40,6 @@ FLUSH_EVERY = 2048
 
 _FULL_SCAN = 10_000
 """KiB of vectors that a filter may leave to compare them all (the engine's own default)."""
-
-_MIB = 2**20
-_TO_OPEN = 128 * _MIB
-"""Bytes free: a small index takes 80 MiB more when it is first opened (measured with 0.9)."""
-_TO_WRITE = 64 * _MIB
-"""Bytes free: one segment of the write-ahead log is half of that."""
 
 T = TypeVar("T")
 
@@ -70,13 +59,13 @@ class EdgeShard:
 
         Raises: IndexFailure.
         """
-        room_for(path.parent, _TO_OPEN)
+        disk.ensure_free(path.parent, disk.TO_OPEN)
         return await cls(path, lambda: _create(path, dimensions, layout))._started()
 
     @classmethod
     async def load(cls, path: Path) -> EdgeShard:
         """The shard at ``path``. Raises IndexFailure where it is damaged or the disk is full."""
-        room_for(path, _TO_OPEN)
+        disk.ensure_free(path, disk.TO_OPEN)
         return await cls(path, lambda: edge.EdgeShard.load(str(path)))._started()
 
     async def _started(self) -> EdgeShard:
@@ -142,7 +131,7 @@ class EdgeIndex(Generation):
             self._unflushed = 0
 
         def write(shard: edge.EdgeShard) -> None:
-            room_for(self._shard.path, _TO_WRITE)
+            disk.ensure_free(self._shard.path, disk.TO_WRITE)
             shard.update(edge.UpdateOperation.upsert_points([_point(chunk) for chunk in chunks]))
             if flush:
                 shard.flush()
@@ -192,7 +181,9 @@ class EdgeIndex(Generation):
             offset=after, limit=schema.PAGE, with_payload=True, with_vector=True
         )
         records, rest = await self._shard.ask(lambda shard: shard.scroll(request))
-        return [_embedded(record) for record in records], None if rest is None else str(rest)
+        return [
+            schema.embedded(one.payload, one.vector) for one in records
+        ], None if rest is None else str(rest)
 
     async def values(self, field: str, scope: Scope) -> dict[str, int]:
         return await self._facet(schema.counted(field), schema.within(scope))
@@ -211,7 +202,8 @@ class EdgeIndex(Generation):
     async def optimize(self) -> None:
         def optimize(shard: edge.EdgeShard) -> None:
             # Segments are written anew before the old ones go.
-            room_for(self._shard.path, _TO_WRITE + _taken(self._shard.path))
+            path = self._shard.path
+            disk.ensure_free(path, disk.TO_WRITE + disk.taken(path))
             shard.optimize()
             shard.flush()
 
@@ -231,26 +223,6 @@ class EdgeIndex(Generation):
         )
         response = await self._shard.ask(lambda shard: shard.facet(request))
         return {str(hit.value): hit.count for hit in response.hits}
-
-
-def room_for(folder: Path, needed: int) -> None:
-    """Raises IndexFailure where fewer than ``needed`` bytes are free on the folder's disk."""
-    free = shutil.disk_usage(_existing(folder)).free
-    if free < needed:
-        raise IndexFailure(
-            f"the disk is full: {free // _MIB} MiB are free for the index in {folder}, and "
-            f"{needed // _MIB} MiB are needed. Nothing that was stored is lost: make room and try "
-            "again"
-        )
-
-
-def _existing(folder: Path) -> Path:
-    return next(one for one in (folder, *folder.parents) if one.exists())
-
-
-def _taken(folder: Path) -> int:
-    """Bytes that the folder's files take on the disk; sparse ones count what they hold."""
-    return sum(file.stat().st_blocks * 512 for file in folder.rglob("*") if file.is_file())
 
 
 async def _nothing() -> None:
@@ -309,18 +281,6 @@ def _point(embedded: EmbeddedChunk) -> edge.Point:
             ),
         },
         schema.to_payload(embedded.chunk),
-    )
-
-
-def _embedded(record: edge.Record) -> EmbeddedChunk:
-    vectors: Any = record.vector
-    return EmbeddedChunk(
-        schema.from_payload(record.payload),
-        np.asarray(vectors[schema.DENSE], dtype=np.float32),
-        SparseVector(
-            indices=tuple(vectors[schema.SPARSE].indices),
-            values=tuple(vectors[schema.SPARSE].values),
-        ),
     )
 
 

@@ -20,7 +20,16 @@ from numpy.typing import NDArray
 from pydantic import ValidationError
 
 from ingest.documents import Chunk
-from ingest.index.base import Hit, HybridQuery, IndexFailure, Scope, StageScore, StoredDocument
+from ingest.index.base import (
+    EmbeddedChunk,
+    Hit,
+    HybridQuery,
+    IndexFailure,
+    Scope,
+    SparseVector,
+    StageScore,
+    StoredDocument,
+)
 
 DENSE = "dense"
 SPARSE = "sparse"
@@ -152,6 +161,16 @@ def stored_documents(payloads: Iterable[Mapping[str, Any] | None]) -> list[Store
         )
         for (document_id, revision), (origin, stored, expected) in sorted(groups.items())
     ]
+
+
+def embedded(payload: Mapping[str, Any] | None, vectors: Any) -> EmbeddedChunk:
+    """A point as either client gives it, as it was stored. Raises: IndexFailure."""
+    terms = vectors[SPARSE]
+    return EmbeddedChunk(
+        from_payload(payload),
+        np.asarray(vectors[DENSE], dtype=np.float32),
+        SparseVector(indices=tuple(terms.indices), values=tuple(terms.values)),
+    )
 
 
 def dense_vectors(stored: Iterable[tuple[Any, Any]]) -> dict[str, NDArray[np.float32]]:

@@ -37,7 +37,6 @@ from ingest.index.base import (
     IndexMissing,
     IndexUnavailable,
     Scope,
-    SparseVector,
     StoredDocument,
 )
 from ingest.index.generations import Generation, Manifest
@@ -236,7 +235,9 @@ class ServerIndex(Generation):
                 with_vectors=True,
             )
         )
-        return [_embedded(record) for record in records], None if rest is None else str(rest)
+        return [
+            schema.embedded(one.payload, one.vector) for one in records
+        ], None if rest is None else str(rest)
 
     async def values(self, field: str, scope: Scope) -> dict[str, int]:
         return await self._facet(schema.counted(field), schema.within(scope))
@@ -300,18 +301,6 @@ def _point(embedded: EmbeddedChunk) -> models.PointStruct:
             ),
         },
         payload=schema.to_payload(embedded.chunk),
-    )
-
-
-def _embedded(record: models.Record) -> EmbeddedChunk:
-    vectors: Any = record.vector
-    return EmbeddedChunk(
-        schema.from_payload(record.payload),
-        np.asarray(vectors[schema.DENSE], dtype=np.float32),
-        SparseVector(
-            indices=tuple(vectors[schema.SPARSE].indices),
-            values=tuple(vectors[schema.SPARSE].values),
-        ),
     )
 
 
