@@ -11,6 +11,7 @@ tokenizer.
 from __future__ import annotations
 
 import re
+from collections.abc import Collection
 
 _WORD = re.compile(r"[A-Za-z0-9]+(?:[_.:/\\@+-]+[A-Za-z0-9]+)*")
 _HUMPS = re.compile(r"[a-z][A-Z]|[A-Z]{2}[a-z]")
@@ -29,6 +30,15 @@ def identifiers(text: str) -> list[str]:
     words = [found[0] for found in _WORD.finditer(text)]
     codes = [f"{code} {number}" for code, number in _CODE.findall(text)]
     return [name.lower() for name in (*filter(_is_identifier, words), *codes)]
+
+
+def among(names: Collection[str], text: str) -> set[str]:
+    """Those of these identifiers that the text has."""
+    lower = text.lower()
+    # A name's last word stands in the text as it is: far cheaper to see than what is a name.
+    if not any(name.rpartition(" ")[2] in lower for name in names):
+        return set()
+    return {*names}.intersection(identifiers(text))
 
 
 def _is_identifier(word: str) -> bool:

@@ -172,10 +172,14 @@ class StageScore(Frozen):
 
 
 class Hit(Frozen):
-    """A chunk that was found. ``dense``/``sparse`` are None where the stage did not see it."""
+    """A chunk that was found. ``dense``/``sparse`` are None where the stage did not see it.
+
+    ``terms``: what BM25 took for the words of the chunk's ``embedding_text`` when it was stored.
+    """
 
     chunk: Chunk
     score: float
+    terms: frozenset[int] = frozenset()
     dense: StageScore | None = None
     sparse: StageScore | None = None
 

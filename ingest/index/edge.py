@@ -386,10 +386,11 @@ def _search(shard: edge.EdgeShard, query: HybridQuery, layout: Layout) -> list[H
     else:
         ranked = lists[0]
     best = schema.in_order(ranked)[: query.limit]
-    records = shard.retrieve([chunk for chunk, _ in best], with_payload=True, with_vector=False)
     return schema.hits(
         best,
-        {str(record.id): record.payload for record in records},
+        shard.retrieve(
+            [chunk for chunk, _ in best], with_payload=True, with_vector=[schema.SPARSE]
+        ),
         dense=lists[0] if query.dense is not None else (),
         sparse=lists[-1] if query.sparse is not None else (),
     )

@@ -193,25 +193,28 @@ def in_order(scored: Iterable[Scored]) -> list[Scored]:
 
 def hits(
     best: Iterable[Scored],
-    payloads: Mapping[str, Mapping[str, Any] | None],
+    records: Iterable[Any],
     *,
     dense: Iterable[Scored],
     sparse: Iterable[Scored],
 ) -> list[Hit]:
     """The best chunks with what each stage gave them.
 
-    A chunk without a payload was deleted between the search and the reading, and is left out.
+    ``records``: their points with payload and sparse vector, as either client gives them. A chunk
+    without one was deleted between the search and the reading, and is left out.
     """
     by_dense, by_sparse = _stage_scores(dense), _stage_scores(sparse)
+    stored = {str(record.id): record for record in records}
     return [
         Hit(
-            chunk=from_payload(payloads[chunk]),
+            chunk=from_payload(stored[chunk].payload),
             score=score,
+            terms=frozenset(stored[chunk].vector[SPARSE].indices),
             dense=by_dense.get(chunk),
             sparse=by_sparse.get(chunk),
         )
         for chunk, score in best
-        if chunk in payloads
+        if chunk in stored
     ]
 
 

@@ -41,6 +41,7 @@ from ingest.index.base import (
 )
 from ingest.index.generations import Generation, Manifest
 from ingest.index.layout import Layout, Quantization
+from ingest.redaction import without_known
 
 T = TypeVar("T")
 
@@ -49,9 +50,15 @@ class Connection:
     """A client with a time limit (seconds, per request) and errors for the reader."""
 
     def __init__(
-        self, client: AsyncQdrantClient, *, timeout: float, place: str = "the Qdrant server"
+        self,
+        client: AsyncQdrantClient,
+        *,
+        timeout: float,
+        place: str = "the Qdrant server",
+        secrets: Sequence[str] = (),
     ) -> None:
         self.client = client
+        self._secrets = secrets
         self.place = place
         self._timeout = timeout
 
@@ -88,7 +95,8 @@ class Connection:
                 check_compatibility=False,  # it would ask the server right here, blocking
                 **extra,
             )
-        return cls(client, timeout=timeout, place=f"Qdrant at {place}")
+        secrets = (api_key or "", unquote(parts.password or ""))
+        return cls(client, timeout=timeout, place=f"Qdrant at {place}", secrets=secrets)
 
     async def ask(self, request: Awaitable[T]) -> T:
         """The server's answer. Raises IndexUnavailable, or IndexMissing for what is not there."""
@@ -140,7 +148,8 @@ class Connection:
                 f"{self.place} refuses access (HTTP {error.status_code}): check QDRANT_API_KEY"
             )
         try:
-            reason = str(json.loads(error.content)["status"]["error"])[:300]
+            said = str(json.loads(error.content)["status"]["error"])[:3_000]
+            reason = without_known(said, self._secrets)[:300]
         except (ValueError, KeyError, TypeError):
             reason = "no reason given"
         return IndexUnavailable(f"{self.place} answered HTTP {error.status_code}: {reason}")
@@ -211,11 +220,16 @@ class ServerIndex(Generation):
         lists = [[(str(point.id), point.score) for point in answer.points] for answer in answers]
         best = schema.in_order(lists[-1])[: query.limit]
         records = await self._ask(
-            self._client.retrieve(self.name, [chunk for chunk, _ in best], with_payload=True)
+            self._client.retrieve(
+                self.name,
+                [chunk for chunk, _ in best],
+                with_payload=True,
+                with_vectors=[schema.SPARSE],
+            )
         )
         return schema.hits(
             best,
-            {str(record.id): record.payload for record in records},
+            records,
             dense=lists[0] if query.dense is not None else (),
             sparse=lists[0 if query.dense is None else 1] if query.sparse is not None else (),
         )

@@ -44,7 +44,7 @@ def fold(
 
     ``chunks``: one of each document, best first. ``same``: the share of common shingles, 0..1.
     """
-    kept: list[tuple[Chunk, frozenset[str], list[Chunk]]] = []
+    kept: list[tuple[Chunk, frozenset[tuple[str, ...]], list[Chunk]]] = []
     for chunk in chunks:
         runs = shingles(_body(chunk))
         for first, others, copies in kept:
@@ -57,12 +57,12 @@ def fold(
     return [(chunk, tuple(copies)) for chunk, _, copies in kept]
 
 
-def shingles(text: str) -> frozenset[str]:
+def shingles(text: str) -> frozenset[tuple[str, ...]]:
     """Its runs of ``_RUN`` words, whatever stands between them; of a shorter text, itself."""
     words = _WORD.findall(text.casefold())
-    return frozenset(
-        " ".join(words[start : start + _RUN]) for start in range(max(1, len(words) - _RUN + 1))
-    )
+    if len(words) < _RUN:
+        return frozenset([tuple(words)])
+    return frozenset(zip(*(words[start:] for start in range(_RUN)), strict=False))
 
 
 def spread(
@@ -96,7 +96,11 @@ def hand_of(chunk: Chunk) -> str:
 
 
 def _are_copies(
-    one: Chunk, runs: frozenset[str], other: Chunk, others: frozenset[str], same: float
+    one: Chunk,
+    runs: frozenset[tuple[str, ...]],
+    other: Chunk,
+    others: frozenset[tuple[str, ...]],
+    same: float,
 ) -> bool:
     if one.kind not in _PROSE or other.kind not in _PROSE:
         return same <= 1.0 and one.kind is other.kind and one.text == other.text

@@ -19,12 +19,13 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
+from itertools import chain
 from statistics import fmean, stdev
 from typing import NamedTuple, TypeVar
 
-from ingest.encoders.identifiers import identifiers
+from ingest.encoders.identifiers import among, identifiers
 from ingest.index import Hit
 from service.retrieval.passages import RetrievalPolicy
 
@@ -45,14 +46,6 @@ class DocumentScore(NamedTuple):
     relevance: float
 
 
-class Shares(NamedTuple):
-    """``said``: how much of a text the question says; ``says``: how much of the question the text
-    says. Both 0..1, words weighted by their rarity."""
-
-    said: float
-    says: float
-
-
 def document_scores(
     question: str, hits: Sequence[Hit], terms: Terms, policy: RetrievalPolicy
 ) -> dict[str, DocumentScore]:
@@ -60,26 +53,25 @@ def document_scores(
     scores = stage_scores(hits, policy.dense, policy.sparse)
     asked = terms(question)
     of = {hit.chunk.id: hit.chunk.document_id for hit in hits}
-    titles = shares(asked, {hit.chunk.document_id: terms(hit.chunk.title) for hit in hits})
-    own = shares(asked, {hit.chunk.id: terms(" ".join(hit.chunk.headings[-1:])) for hit in hits})
-    whole = shares(asked, {hit.chunk.id: terms(hit.chunk.embedding_text) for hit in hits})
-    said = _best({chunk: share.said for chunk, share in own.items()}, of)
-    says = _best({chunk: share.says for chunk, share in whole.items()}, of)
+    titles = shares_said(asked, {hit.chunk.document_id: terms(hit.chunk.title) for hit in hits})
+    own = {hit.chunk.id: terms(" ".join(hit.chunk.headings[-1:])) for hit in hits}
+    headings = _best(shares_said(asked, own), of)
+    says = _best(shares_of_question(asked, {hit.chunk.id: hit.terms for hit in hits}), of)
     cosines = _best({hit.chunk.id: hit.dense.score for hit in hits if hit.dense}, of)
     names = frozenset(identifiers(question))
     has: dict[str, set[str]] = {}
     for hit in hits:
-        found = names.intersection(identifiers(hit.chunk.embedding_text)) if names else ()
-        has.setdefault(hit.chunk.document_id, set()).update(found)
+        found = has.setdefault(hit.chunk.document_id, set())
+        found |= among(names, hit.chunk.embedding_text)
     identified = named(names, has)
     return {
         document: DocumentScore(
             stages
-            + policy.title * titles[document].said
-            + policy.heading * said[document]
+            + policy.title * titles[document]
+            + policy.heading * headings[document]
             + policy.covered * says[document]
             + policy.named * identified[document],
-            relevance(cosines.get(document, 0.0), titles[document].said, says[document]),
+            relevance(cosines.get(document, 0.0), titles[document], says[document]),
         )
         for document, stages in scores.items()
     }
@@ -114,18 +106,25 @@ def stage_scores(hits: Sequence[Hit], dense: float = 1.0, sparse: float = 1.0) -
     return total
 
 
-def shares(question: frozenset[int], texts: Mapping[str, frozenset[int]]) -> dict[str, Shares]:
-    """For each text, what it and the question have in common."""
-    weight = _rarity(texts.values())
-    asked = math.fsum(map(weight, question))
-    found = {}
-    for name, terms in texts.items():
-        shared, whole = math.fsum(map(weight, terms & question)), math.fsum(map(weight, terms))
-        found[name] = Shares(
-            shared / whole if whole else 0.0,
-            shared / asked if asked else 0.0,
-        )
-    return found
+def shares_said(question: frozenset[int], texts: Mapping[str, frozenset[int]]) -> dict[str, float]:
+    """How much of each text the question says, 0..1."""
+    weight = _rarity(frozenset().union(*texts.values()), texts.values())
+    return {
+        name: _total(weight, terms & question) / _total(weight, terms) if terms else 0.0
+        for name, terms in texts.items()
+    }
+
+
+def shares_of_question(
+    question: frozenset[int], texts: Mapping[str, frozenset[int]]
+) -> dict[str, float]:
+    """How much of the question each text says, 0..1."""
+    weight = _rarity(question, texts.values())
+    asked = _total(weight, question)
+    return {
+        name: _total(weight, terms & question) / asked if asked else 0.0
+        for name, terms in texts.items()
+    }
 
 
 def named(names: AbstractSet[str], has: Mapping[str, AbstractSet[str]]) -> dict[str, float]:
@@ -135,16 +134,21 @@ def named(names: AbstractSet[str], has: Mapping[str, AbstractSet[str]]) -> dict[
     """
     if not names:
         return dict.fromkeys(has, 0.0)
-    weight = _rarity(has.values())
+    weight = _rarity(names, has.values())
     most = len(names) * math.log1p((len(has) + 0.5) / 0.5)
-    return {text: math.fsum(map(weight, names & found)) / most for text, found in has.items()}
+    return {text: _total(weight, names & found) / most for text, found in has.items()}
 
 
-def _rarity(texts: Iterable[AbstractSet[T]]) -> Callable[[T], float]:
-    """The inverse document frequency of a term among these texts."""
-    texts = list(texts)
-    among = Counter(term for terms in texts for term in terms)
-    return lambda term: math.log1p((len(texts) - among[term] + 0.5) / (among[term] + 0.5))
+def _rarity(terms: Iterable[T], texts: Collection[AbstractSet[T]]) -> dict[T, float]:
+    """The inverse document frequency of each term among these texts."""
+    among = Counter(chain.from_iterable(texts))
+    return {
+        term: math.log1p((len(texts) - among[term] + 0.5) / (among[term] + 0.5)) for term in terms
+    }
+
+
+def _total(weight: Mapping[T, float], terms: Iterable[T]) -> float:
+    return math.fsum(weight[term] for term in terms)
 
 
 def _best(values: Mapping[str, float], of: Mapping[str, str]) -> dict[str, float]:

@@ -17,7 +17,7 @@ from ingest.sync import sync
 from service.retrieval import Passage, RetrievalPolicy, Retriever, seems_answered
 from service.retrieval.folding import spread
 from service.retrieval.rerank import OnnxReranker, Reranker, RerankerUnavailable, open_reranker
-from service.retrieval.scores import shares, stage_scores
+from service.retrieval.scores import shares_of_question, shares_said, stage_scores
 from tests.encoders import HashingEncoder
 from tests.ingest.index.builders import chunk
 
@@ -142,10 +142,11 @@ def test_the_page_whose_title_says_what_the_question_says_beats_its_look_alikes(
 def test_a_word_that_every_title_has_tells_none_of_them_apart() -> None:
     cluster, read, write = 1, 2, 3
     titles = {"read": frozenset({cluster, read}), "write": frozenset({cluster, write})}
-    found = shares(frozenset({cluster, write}), titles)
-    assert found["write"] == (1.0, 1.0)
-    assert max(found["read"]) < 0.3
-    assert shares(frozenset({99}), titles) == {"read": (0.0, 0.0), "write": (0.0, 0.0)}
+    for share in (shares_said, shares_of_question):
+        found = share(frozenset({cluster, write}), titles)
+        assert found["write"] == 1.0
+        assert found["read"] < 0.3
+        assert share(frozenset({99}), titles) == {"read": 0.0, "write": 0.0}
 
 
 IDENTIFIERS = [
