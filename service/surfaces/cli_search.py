@@ -68,6 +68,9 @@ def search(
             markup=False,
             soft_wrap=True,
         )
+        if passage.copies:
+            same = ", ".join(passage.copies)
+            console.print(f"   nearly the same: {same}", style="dim", markup=False, soft_wrap=True)
         short = " ".join(chunk.text.split())
         console.print(
             f"   {short[:280]}{'…' if len(short) > 280 else ''}", markup=False, soft_wrap=True

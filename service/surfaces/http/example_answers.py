@@ -162,6 +162,7 @@ _FOUND = {
             "score": 1.71,
             "dense": {"rank": 1, "score": 0.62},
             "sparse": {"rank": 1, "score": 14.2},
+            "copies": [],
         }
     ],
     "answered": True,

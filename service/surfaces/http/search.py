@@ -51,6 +51,8 @@ class FoundPassage(Frozen):
     score: float
     dense: StageScore | None
     sparse: StageScore | None
+    copies: tuple[str, ...]
+    """Ids of documents that say nearly the same, and are not listed for it."""
 
 
 class SearchResult(Frozen):
@@ -115,4 +117,5 @@ def _shown(passage: Passage) -> FoundPassage:
         score=passage.score,
         dense=passage.dense,
         sparse=passage.sparse,
+        copies=passage.copies,
     )

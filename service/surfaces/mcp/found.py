@@ -26,6 +26,8 @@ class FoundText(Frozen):
     """How likely it is that the document answers the question, 0 to 1."""
     score: float
     text: str
+    copies: tuple[str, ...]
+    """Ids of documents that say nearly the same, and are not listed for it."""
 
 
 class SearchReply(Reply):
@@ -49,6 +51,8 @@ class SearchReply(Reply):
             written = f", {passage.written_at:%Y-%m-%d}" if passage.written_at else ""
             lines.append(f"{number}. {plain(place)} ({passage.kind}{written})")
             lines.append(f"   {passage.url or passage.document_id}")
+            if passage.copies:
+                lines.append(f"   nearly the same: {plain(', '.join(passage.copies))}")
             lines += [f"   > {plain(line)}" for line in passage.text.splitlines() if line.strip()]
         return "\n".join([*(lines or ["Nothing was found."]), *tail((), self.note)])
 
@@ -69,6 +73,7 @@ def search_reply(passages: Sequence[Passage]) -> SearchReply:
                 relevance=round(passage.relevance, 2),
                 score=round(passage.score, 4),
                 text=short_lines(passage.chunk.text),
+                copies=tuple(short(document) for document in passage.copies),
             )
             for passage in passages
         ),

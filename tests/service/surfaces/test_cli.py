@@ -87,6 +87,16 @@ def test_a_page_that_cannot_be_read_is_named_and_sets_the_exit_code(tmp_path: Pa
     assert "Renew" in why("search", "certificate", "-c", config).stdout
 
 
+def test_a_copied_page_is_found_once_and_its_copies_are_named(tmp_path: Path) -> None:
+    config = small_company(tmp_path)
+    page = (tmp_path / "pages" / "cert.md").read_text()
+    (tmp_path / "pages" / "forwarded.md").write_text(page)
+    why("ingest", "-c", config)
+    found = why("search", "certificate", "-c", config).stdout
+    assert found.count("Renew the certificate") == 1
+    assert "nearly the same: runbooks/forwarded.md" in found
+
+
 def test_output_that_is_piped_has_no_bar_and_no_colour(tmp_path: Path) -> None:
     result = why("ingest", "-c", small_company(tmp_path))
     assert result.stderr == ""

@@ -20,13 +20,16 @@ from mcp_types import CallToolResult, TextContent
 
 from ingest.documents import EVERYONE
 from service.reports.model import Claim
+from service.retrieval import Passage
 from service.settings import Settings, SettingsError
 from service.store import Database, Scope
+from service.surfaces.mcp.found import search_reply
 from service.surfaces.mcp.over_http import mcp_app
 from service.surfaces.mcp.reply import MOST, fitting
 from service.surfaces.mcp.told import AnswerReply, Sentence, Source
 from service.testing.loopback import on_loopback
 from tests.company import CONFIG
+from tests.ingest.index.builders import chunk
 from tests.service.actions.reports import AT, report
 
 TOOLS = {"search", "ask", "signals", "promql", "briefing"}
@@ -346,3 +349,19 @@ def test_text_of_documents_reaches_the_model_without_links_images_and_hidden_cha
     assert reply.sentences[0].text == "Look x at this"
     assert "evil.example/?q" not in reply.as_text()
     assert "\u200b" not in reply.as_text()
+
+
+def test_a_passage_names_the_copies_that_are_not_listed_for_it() -> None:
+    found = Passage(
+        rank=1,
+        chunk=chunk("runbooks/disk"),
+        score=1.0,
+        dense=None,
+        sparse=None,
+        copies=("wiki/disk-old", "wiki/disk-2"),
+    )
+
+    reply = search_reply([found])
+
+    assert reply.passages[0].copies == ("wiki/disk-old", "wiki/disk-2")
+    assert "nearly the same: wiki/disk-old, wiki/disk-2" in reply.as_text()
