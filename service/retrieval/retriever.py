@@ -23,7 +23,7 @@ from ingest.index import FusionMethod, Hit, HybridQuery, Index, Scope
 from service.retrieval.folding import fold, hand_of, spread
 from service.retrieval.passages import Passage, RetrievalPolicy
 from service.retrieval.rerank import Reranker
-from service.retrieval.scores import DocumentScore, document_scores, scaled
+from service.retrieval.scores import DocumentScore, document_scores, relevance, scaled
 
 _log = logging.getLogger(__name__)
 
@@ -59,6 +59,42 @@ class Retriever:
         Raises: IndexFailure, EncoderError.
         """
         policy = self._policy
+        hits, scores = await self.scored(text, scope=scope)
+        of_document: dict[str, list[Hit]] = {}
+        for hit in hits:
+            of_document.setdefault(hit.chunk.document_id, []).append(hit)
+        ranked = sorted(of_document, key=lambda document: (-scores[document].score, document))
+        if self._reranker is not None:
+            ranked = await self._reranked(self._reranker, text, ranked, scores, of_document)
+        shown = [of_document[document][0].chunk for document in ranked]
+        kept = spread(
+            fold(shown, same=policy.same, limit=len(shown)),
+            hand=lambda one: hand_of(one[0]),
+            relevant=lambda one: relevance(scores[one[0].document_id].evidence) >= policy.relevant,
+            most=policy.most_alike,
+        )
+        return [
+            Passage(
+                rank=rank,
+                chunk=hit.chunk,
+                score=scores[chunk.document_id].score,
+                relevance=relevance(scores[chunk.document_id].evidence),
+                dense=hit.dense,
+                sparse=hit.sparse,
+                copies=tuple(copy.document_id for copy in copies),
+            )
+            for rank, (chunk, copies) in enumerate(kept[:limit], start=1)
+            for hit in of_document[chunk.document_id][:per_document]
+        ]
+
+    async def scored(
+        self, text: str, *, scope: Scope
+    ) -> tuple[list[Hit], dict[str, DocumentScore]]:
+        """The chunks that were found, and how good their documents are, by id.
+
+        Raises: IndexFailure, EncoderError.
+        """
+        policy = self._policy
         dense = await asyncio.to_thread(self._encoder.embed_query, text) if policy.dense else None
         sparse = self._bm25.embed_query(text) if policy.sparse else None
         hits = await self._index.search(
@@ -71,33 +107,7 @@ class Retriever:
                 fusion=FusionMethod.DBSF,
             )
         )
-        of_document: dict[str, list[Hit]] = {}
-        for hit in hits:
-            of_document.setdefault(hit.chunk.document_id, []).append(hit)
-        scores = document_scores(text, hits, _terms, policy)
-        ranked = sorted(of_document, key=lambda document: (-scores[document].score, document))
-        if self._reranker is not None:
-            ranked = await self._reranked(self._reranker, text, ranked, scores, of_document)
-        shown = [of_document[document][0].chunk for document in ranked]
-        kept = spread(
-            fold(shown, same=policy.same, limit=len(shown)),
-            hand=lambda one: hand_of(one[0]),
-            relevant=lambda one: scores[one[0].document_id].relevance >= policy.relevant,
-            most=policy.most_alike,
-        )
-        return [
-            Passage(
-                rank=rank,
-                chunk=hit.chunk,
-                score=scores[chunk.document_id].score,
-                relevance=scores[chunk.document_id].relevance,
-                dense=hit.dense,
-                sparse=hit.sparse,
-                copies=tuple(copy.document_id for copy in copies),
-            )
-            for rank, (chunk, copies) in enumerate(kept[:limit], start=1)
-            for hit in of_document[chunk.document_id][:per_document]
-        ]
+        return hits, document_scores(text, hits, _terms, policy)
 
     async def _reranked(
         self,

@@ -38,12 +38,20 @@ Terms = Callable[[str], frozenset[int]]
 """Text → what BM25 takes for its words."""
 
 
+class Evidence(NamedTuple):
+    """What speaks for a document, whatever else was found: the best cosine of its chunks, the share
+    of its title that the question says, and the share of the question that one chunk says."""
+
+    cosine: float
+    said: float
+    says: float
+
+
 class DocumentScore(NamedTuple):
-    """``score``: higher is better, without a unit, and only within one search; ``relevance``: how
-    likely it answers the question, 0..1."""
+    """``score``: higher is better, without a unit, and only within one search."""
 
     score: float
-    relevance: float
+    evidence: Evidence
 
 
 def document_scores(
@@ -71,20 +79,21 @@ def document_scores(
             + policy.heading * headings[document]
             + policy.covered * says[document]
             + policy.named * identified[document],
-            relevance(cosines.get(document, 0.0), titles[document], says[document]),
+            Evidence(cosines.get(document, 0.0), titles[document], says[document]),
         )
         for document, stages in scores.items()
     }
 
 
-def relevance(cosine: float, said: float, says: float) -> float:
+def relevance(evidence: Evidence) -> float:
     """How likely it is that a document answers the question, 0..1: a logistic regression.
 
-    ``cosine`` is the best one of its chunks, ``said`` the share of its title that the question
-    says, ``says`` the share of the question that one of its chunks says. Fitted on the first half
-    of the benchmark's questions, each once with its answer in the index and once without.
+    Fitted on the first half of the benchmark's questions, each once with its answer in the index
+    and once without (``python -m bench.abstention --fit``).
     """
-    return 1 / (1 + math.exp(4.55 - 2.13 * cosine - 3.47 * said - 3.39 * says))
+    return 1 / (
+        1 + math.exp(4.56 - 2.10 * evidence.cosine - 3.52 * evidence.said - 3.40 * evidence.says)
+    )
 
 
 def stage_scores(hits: Sequence[Hit], dense: float = 1.0, sparse: float = 1.0) -> dict[str, float]:
