@@ -9,7 +9,7 @@ from ingest.chunking import ChunkingPolicy, chunk_document
 from ingest.documents import Chunk, Document, Problem, ProblemLevel, Source
 from ingest.index.base import StoredDocument
 from ingest.planning import SourcePlan, plan_source
-from ingest.redaction import redact_document
+from ingest.redaction import redact_document, redact_text
 
 Inventory = Mapping[str, Sequence[StoredDocument]]
 """What an index holds, by source name."""
@@ -41,7 +41,7 @@ def read_source(source: Source, *, redact_emails: bool) -> Reading:
     try:
         for item in source.read():
             if isinstance(item, Problem):
-                reading.problems.append(item)
+                reading.problems.append(_told(item))
             else:
                 _accept(item, reading, redact_emails=redact_emails)
     except Exception as error:
@@ -50,7 +50,7 @@ def read_source(source: Source, *, redact_emails: bool) -> Reading:
         reading.problems.append(
             Problem(
                 path=source.name,
-                reason=f"reading stopped with {type(error).__name__}: {error}; "
+                reason=f"reading stopped with {type(error).__name__}: {redact_text(str(error))}; "
                 "what was indexed of this source before stays",
                 affects="",
             )
@@ -58,25 +58,37 @@ def read_source(source: Source, *, redact_emails: bool) -> Reading:
     return reading
 
 
+def _told(problem: Problem) -> Problem:
+    """Without secrets: a parser's words quote what it could not read. What it affects is named as
+    in the documents, whose origins have lost theirs."""
+    return problem.model_copy(
+        update={
+            "path": redact_text(problem.path),
+            "reason": redact_text(problem.reason),
+            "affects": None if problem.affects is None else redact_text(problem.affects),
+        }
+    )
+
+
 def _accept(document: Document, reading: Reading, *, redact_emails: bool) -> None:
     redacted, found = redact_document(document, emails=redact_emails)
-    first = reading.documents.get(document.id)
+    first = reading.documents.get(redacted.id)
     if first is not None:
         reading.problems.append(
             Problem(
-                path=document.origin,
-                reason=f"has the id {document.id!r}, as {first.origin} has; only that one is "
+                path=redacted.origin,
+                reason=f"has the id {redacted.id!r}, as {first.origin} has; only that one is "
                 "indexed. Rename one of them",
             )
         )
         return
     reading.redacted.update(found)
     if redacted.text.strip():
-        reading.documents[document.id] = redacted
+        reading.documents[redacted.id] = redacted
         return
     reading.problems.append(
         Problem(
-            path=document.origin,
+            path=redacted.origin,
             reason=f"{redacted.title!r} has no text, so nothing of it is indexed"
             if not document.text.strip()
             else f"{redacted.title!r} has no text after redaction, so nothing of it is indexed",

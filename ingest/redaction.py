@@ -15,9 +15,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import AfterValidator
 
 from ingest.documents import Document
 from ingest.redaction_rules import Rule, looks_random, rules_for
@@ -73,6 +75,17 @@ def redact_text(text: str, *, emails: bool = False) -> str:
     return _redact(text, rules_for(text, emails=emails), Counter(), {})
 
 
+def without_known(text: str, secrets: Iterable[str]) -> str:
+    """The text without these secrets and without what looks like one."""
+    for secret in sorted(filter(None, secrets), key=len, reverse=True):
+        text = text.replace(secret, "[redacted]")
+    return redact_text(text)
+
+
+Redacted = Annotated[str, AfterValidator(redact_text)]
+"""A field of a model that loses its secrets when the model is made."""
+
+
 def _visible(document: Document) -> Document:
     """The document without characters that show nothing; itself where it has none."""
     if not any(_INVISIBLE.search(text) for text in _strings(document.model_dump())):
@@ -113,9 +126,12 @@ def _with_texts(
 
 
 def _around(document: Document) -> dict[str, Any]:
-    """What a document says beside its title, text and facts, which is stored and embedded, too."""
+    """What a document says beside its title, text and facts, which is stored, too. Its id and
+    origin are made of a file's name, or of a name in the file."""
     return {
         "document": {
+            "id": document.id,
+            "origin": document.origin,
             "url": document.url,
             "services": document.services,
             "regions": document.regions,

@@ -82,6 +82,9 @@ _TOKENS: tuple[tuple[str, tuple[str, ...], str], ...] = (
     ("authorization", ("cookie:",), r"(?i:\bcookie):\s*([\w-]+=[^\s\"'`]{12,})"),
 )  # fmt: skip
 
+_SHORTEST_TOKEN = 16
+"""Characters of a token that a plugin's pattern has a group for."""
+
 _QUOTED = r"\"(?P<double>[^\"\n]*)\"|'(?P<single>[^'\n]*)'"
 _BARE = r"(?P<bare>[^\s\"'`,;&|<>(){}\[\]]+)"
 _PASSWORD = re.compile(
@@ -163,9 +166,8 @@ def _rules() -> tuple[Rule, ...]:
 
 def _plugin_rule(kind: str, triggers: tuple[str, ...], plugin: RegexBasedDetector) -> Rule:
     def find(text: str) -> _Spans:
-        for secret in dict.fromkeys(plugin.analyze_string(text)):
-            # Some patterns take the character before and after along, others end in a word.
-            token = secret.strip(" \t\n\"'=:")
+        matches = (found for pattern in plugin.denylist for found in pattern.finditer(text))
+        for token in dict.fromkeys(map(_token_in, matches)):
             yield from (
                 match.span()
                 for match in re.finditer(
@@ -174,6 +176,14 @@ def _plugin_rule(kind: str, triggers: tuple[str, ...], plugin: RegexBasedDetecto
             )
 
     return Rule(kind, triggers, find)
+
+
+def _token_in(found: re.Match[str]) -> str:
+    """The secret of a plugin's match: a group of it where that is long enough to be one. Other
+    groups hold a token's prefix only; the plugin itself would give that for the secret."""
+    group = max(found.groups(default=""), key=len, default="")
+    # Some patterns take the character before and after along, others end in a word.
+    return (group if len(group) >= _SHORTEST_TOKEN else found[0]).strip(" \t\n\"'=:")
 
 
 def _token_rule(kind: str, triggers: tuple[str, ...], pattern: str) -> Rule:

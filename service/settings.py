@@ -9,6 +9,7 @@ directory.
 from __future__ import annotations
 
 import tomllib
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
 
@@ -35,7 +36,17 @@ class SettingsError(Exception):
     """A setting is missing or wrong; the message names it, where it was set, and what to do."""
 
 
-class SourceSettings(BaseModel):
+class _Shown(BaseModel):
+    """Passwords in addresses are not in its ``repr``."""
+
+    def __repr_args__(self) -> Iterator[tuple[str | None, Any]]:
+        from ingest.redaction import redact_text
+
+        for name, value in super().__repr_args__():
+            yield name, redact_text(value) if isinstance(value, str) else value
+
+
+class SourceSettings(_Shown):
     """One ``[[sources]]`` table of the TOML file."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -66,7 +77,7 @@ class SourceSettings(BaseModel):
         return self
 
 
-class Settings(BaseSettings):
+class Settings(_Shown, BaseSettings):
     """All settings. ``Settings()`` reads the environment only; see ``load_settings``."""
 
     model_config = SettingsConfigDict(

@@ -21,13 +21,14 @@ from collections.abc import Iterable, Iterator, MutableMapping
 from contextlib import contextmanager
 from time import perf_counter
 from typing import TYPE_CHECKING, Any
+from urllib.parse import unquote
 
 import structlog
 from opentelemetry import trace
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
 from pydantic import SecretStr
 
-from ingest.redaction_rules import rules_for
+from ingest.redaction import without_known
 from service.desk import Desk
 from service.events import OnEvent
 from service.inspected import FleetOutcome, FleetReport, RunsReport
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from opentelemetry.sdk.trace import TracerProvider
 
 _OWN_KEY = re.compile(r"\bwhy_[0-9a-z]{20,32}_[\w-]{20,}")
+_PASSWORD = re.compile(r"^[\w+.-]+://[^/@:]*:([^/@]+)@")
 _SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 20, 60)
 
 _log = structlog.get_logger(__name__)
@@ -54,7 +56,7 @@ def configure_logging(settings: Settings, stream: Any = None) -> None:
 
     ``stream``: something else to write to.
     """
-    known = sorted(secrets_of(settings), key=len, reverse=True)
+    known = tuple(secrets_of(settings))
 
     def redact(_: Any, __: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
         return {name: _clean(value, known) for name, value in event.items()}
@@ -93,22 +95,20 @@ def configure_logging(settings: Settings, stream: Any = None) -> None:
 
 
 def secrets_of(settings: Settings) -> Iterator[str]:
-    """The values of all secret settings, so that they can be looked for."""
-    for name in type(settings).model_fields:
-        value = getattr(settings, name)
-        if isinstance(value, SecretStr) and value.get_secret_value():
-            yield value.get_secret_value()
+    """The values of all secret settings, and passwords in addresses, so that they can be looked
+    for."""
+    values = [getattr(settings, name) for name in type(settings).model_fields]
+    for value in (*values, *(source.url for source in settings.sources)):
+        clear = value.get_secret_value() if isinstance(value, SecretStr) else value
+        if isinstance(value, SecretStr) and clear:
+            yield clear
+        if isinstance(clear, str) and (found := _PASSWORD.search(clear)):
+            yield from {found[1], unquote(found[1])}
 
 
 def without_secrets(text: str, known: Iterable[str] = ()) -> str:
     """``text`` without the ``known`` secrets and without what looks like one."""
-    for secret in known:
-        text = text.replace(secret, "[redacted]")
-    text = _OWN_KEY.sub("[redacted:why-key]", text)
-    for rule in rules_for(text, emails=False):
-        for start, end in sorted(rule.find(text), reverse=True):
-            text = f"{text[:start]}[redacted:{rule.kind}]{text[end:]}"
-    return text
+    return without_known(_OWN_KEY.sub("[redacted:why-key]", text), known)
 
 
 def _clean(value: Any, known: Iterable[str]) -> Any:

@@ -21,6 +21,7 @@ from ingest.crew import Crew
 from ingest.documents import Frozen, SourceKind, UtcTime
 from ingest.encoders.base import Encoder, EncoderError
 from ingest.index import Index, IndexFailure, IndexStore, Scope
+from ingest.redaction import Redacted, redact_text
 from ingest.sync import sync
 from ingest.sync_report import Progress, SyncReport
 from service.assembly import (
@@ -71,10 +72,11 @@ _HEALTH = timedelta(seconds=3)
 
 
 class Asked(Frozen):
-    """A question. ``since`` and ``until`` as people write times; ``as_of``: the moment at which
-    it is asked, else that of the settings; without the ``excluded`` documents."""
+    """A question, without secrets that were pasted into it. ``since`` and ``until`` as people
+    write times; ``as_of``: the moment at which it is asked, else that of the settings; without
+    the ``excluded`` documents."""
 
-    text: str
+    text: Redacted
     since: str | None = None
     until: str | None = None
     as_of: UtcTime | None = None
@@ -232,7 +234,8 @@ class Workspace:
         """Passages, best first. Raises: IndexFailure, EncoderError."""
         scope = Scope(audience=audience, as_of=as_of or self.moment(), kinds=kinds)
         async with self.knowledge() as knowledge:
-            return await knowledge.retriever.search(text, scope=scope, limit=limit)
+            # An endpoint for embeddings is somebody else's: no secret goes there either.
+            return await knowledge.retriever.search(redact_text(text), scope=scope, limit=limit)
 
     # -- what is behind them -------------------------------------------------------------------
 

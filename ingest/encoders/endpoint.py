@@ -21,9 +21,11 @@ from pydantic import BaseModel, ValidationError
 from tokenizers import Tokenizer
 
 from ingest.encoders.base import EncoderUnavailable, ModelMismatch
+from ingest.redaction import without_known
 
 _TOO_MANY_REQUESTS = 429
 _SHOWN_OF_A_REPLY = 200
+_READ_OF_A_REPLY = 4_000
 _LONGEST_WAIT_S = 30.0
 
 
@@ -164,7 +166,7 @@ class EndpointEncoder:
         if response.status_code == _TOO_MANY_REQUESTS or response.is_server_error:
             raise _TryLater(f"HTTP {response.status_code}", _retry_after(response))
         if not response.is_success:
-            shown = self._without_key(response.text)[:_SHOWN_OF_A_REPLY]
+            shown = self._without_key(response.text[:_READ_OF_A_REPLY])[:_SHOWN_OF_A_REPLY]
             raise EncoderUnavailable(
                 f"{self._address}: HTTP {response.status_code} for model {self._model}: {shown}"
             )
@@ -182,7 +184,7 @@ class EndpointEncoder:
         return [item.embedding for item in items]
 
     def _without_key(self, text: str) -> str:
-        return text.replace(self._key, "***") if self._key else text
+        return without_known(text, [self._key or ""])
 
 
 def _how_long_to_wait(error: Exception) -> bool | float:

@@ -14,6 +14,7 @@ from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
 from ingest.documents import Document, Problem, ProblemLevel, Section, SourceKind, TermFacts
+from ingest.redaction import redact_text
 from ingest.sources.files import TextFile, read_text_files
 from ingest.sources.front_matter import Metadata, moment, split_front_matter, words
 from ingest.sources.pages import MARKDOWN
@@ -59,7 +60,8 @@ class GlossarySource(Place):
     def _terms(self, file: TextFile, metadata: Metadata, body: str) -> Iterator[Document | Problem]:
         lines: dict[str, int] = {}
         for entry in _entries(body, file.text.count("\n") - body.count("\n")):
-            slug = _SLUG.sub("-", entry.term.lower()).strip("-") or f"line-{entry.line}"
+            term = redact_text(entry.term)  # a slug of a secret is hardly another text
+            slug = _SLUG.sub("-", term.lower()).strip("-") or f"line-{entry.line}"
             if slug in lines:
                 yield Problem(
                     path=file.path,

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING
 from pydantic import JsonValue, SecretStr, TypeAdapter
 
 from ingest.documents import EVERYONE
+from ingest.redaction import redact_text
 from service.actions.errors import (
     NotConfigured,
     NothingToPropose,
@@ -161,7 +162,9 @@ class ActionDesk:
         """A person's no. Raises: NotFound, NotWaiting, StoreError."""
         await self.get(proposal_id, by)
         try:
-            return await self._database.actions.reject(proposal_id, by=by.name, reason=reason)
+            return await self._database.actions.reject(
+                proposal_id, by=by.name, reason=reason and redact_text(reason)
+            )
         except Conflict as error:
             raise NotWaiting(str(error)) from error
 

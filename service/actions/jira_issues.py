@@ -8,6 +8,7 @@ and within the deadline. Redirects are refused: the token is for one host.
 from __future__ import annotations
 
 import time
+from base64 import b64encode
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -79,6 +80,7 @@ class JiraIssues:
         from jira import JIRA, JIRAError
 
         auth = (self._user, self._token) if self._user else None
+        basic = b64encode(f"{self._user}:{self._token}".encode()).decode()
         attempt = 0
         while True:
             attempt += 1
@@ -106,7 +108,7 @@ class JiraIssues:
                     time.sleep(waiting(headers.get("Retry-After"), attempt))
                     continue
                 if 400 <= status < 500:
-                    reason = said(error.text)
+                    reason = said(error.text, self._token, basic)
                     message = f"Jira refused it ({status}{reason}){_HINTS.get(status, '')}"
                     raise RemoteRefused(message) from None
                 if not connected:

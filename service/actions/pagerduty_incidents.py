@@ -172,7 +172,9 @@ def _understood(response: httpx2.Response) -> dict[str, Any]:
         reasons = "; ".join((error["message"], *error.get("errors", ())))
     except (ValueError, KeyError, TypeError):
         reasons = ""
-    raise RemoteRefused(f"PagerDuty refused it ({status}{said(reasons)}){_HINTS.get(status, '')}")
+    token = response.request.headers.get("Authorization", "").partition("token=")[2]
+    reason = said(reasons, token)
+    raise RemoteRefused(f"PagerDuty refused it ({status}{reason}){_HINTS.get(status, '')}")
 
 
 def _mark(proposal_id: str) -> str:

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Callable
 from typing import TypeVar
 
+from ingest.redaction import without_known
 from service.actions.errors import RemoteUnclear
 from service.reports.untrusted import clean
 
@@ -18,6 +19,7 @@ DEADLINE_SECONDS = 30.0
 ATTEMPTS = 3
 _LONGEST_WAIT_SECONDS = 5.0
 _LONGEST_REASON = 300
+_READ_OF_A_REASON = 3_000
 
 
 async def in_thread(product: str, call: Callable[[], T]) -> T:
@@ -38,7 +40,9 @@ def waiting(retry_after: str | None, attempt: int) -> float:
     return min(asked, _LONGEST_WAIT_SECONDS)
 
 
-def said(reason: object) -> str:
-    """What the service says, as the end of a sentence: one short line, or nothing."""
-    words = " ".join(clean(str(reason or "")).split())
+def said(reason: object, *secrets: str) -> str:
+    """What the service says, as the end of a sentence: one short line without these secrets, or
+    nothing."""
+    text = without_known(str(reason or "")[:_READ_OF_A_REASON], secrets)
+    words = " ".join(clean(text).split())
     return f": {words[:_LONGEST_REASON]}" if words else ""

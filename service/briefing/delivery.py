@@ -14,6 +14,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from datetime import date
 from typing import Protocol
 
+from ingest.redaction import without_known
 from service.briefing.errors import BriefingError, MaybeDelivered, NotDelivered
 from service.briefing.mail import to_mail
 from service.briefing.model import Briefing
@@ -149,7 +150,8 @@ class MailTarget:
                 f"{server} does not accept smtp_user and smtp_password ({error.code})"
             ) from None
         except aiosmtplib.SMTPResponseException as error:
-            raise NotDelivered(f"{server} refused: {error.code} {error.message}") from None
+            said = without_known(error.message, [password.get_secret_value() if password else ""])
+            raise NotDelivered(f"{server} refused: {error.code} {said}") from None
         except (aiosmtplib.SMTPException, OSError, ssl.SSLError) as error:
             if handed_over:
                 raise MaybeDelivered(f"{server} went away while it took the mail") from None

@@ -11,6 +11,7 @@ import secrets
 from datetime import UTC, datetime, timedelta
 
 from ingest.documents import Document
+from ingest.redaction import redact_text
 from service.learning.errors import Refused
 from service.learning.pages import (
     NewIncident,
@@ -39,7 +40,7 @@ async def add_incident(
     redact_emails: bool = False,
 ) -> KnowledgeItem:
     """Keep a report on an incident. Raises: Refused, StoreError."""
-    locator = _locator(new.title or new.text)
+    locator = _locator(new)
     document = incident_document(new, locator=locator, at=at, redact_emails=redact_emails)
     return await _added(database, document, by=by, at=at)
 
@@ -48,7 +49,7 @@ async def add_page(
     database: Database, new: NewPage, *, by: str, at: datetime, redact_emails: bool = False
 ) -> KnowledgeItem:
     """Keep a page. Raises: Refused, StoreError."""
-    locator = _locator(new.title or new.text)
+    locator = _locator(new)
     document = page_document(new, locator=locator, redact_emails=redact_emails)
     return await _added(database, document, by=by, at=at)
 
@@ -109,7 +110,8 @@ async def _added(database: Database, document: Document, *, by: str, at: datetim
     return item
 
 
-def _locator(title: str) -> str:
+def _locator(new: NewIncident | NewPage) -> str:
     """A name that says what it is, and is nobody else's."""
+    title = redact_text((new.title or new.text)[:2000])
     words = _WORDS.sub("-", title[:200].lower()).strip("-")[:50].strip("-")
     return f"{words or 'added'}-{secrets.token_hex(4)}"

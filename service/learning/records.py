@@ -91,13 +91,13 @@ def record(
 ) -> Document:
     """The record of a cause by what people ``said`` of it: at least one of them confirmed it.
 
-    The first confirmation that has words of its own words the cause. ``url``: where the report
-    can be read.
+    The first confirmation that has words of its own words the cause, where all readers may read
+    the report: who said them was looking at it. ``url``: where the report can be read.
     """
     parts = _Parts(report, cause, readable)
     confirmed = [entry for entry in said if entry.verdict is Verdict.CONFIRM]
-    worded = next((entry.note for entry in confirmed if entry.note), None)
-    sentence = flat(worded or parts.sentence())
+    words = (entry.note for entry in confirmed if entry.note and readable.whole)
+    sentence = flat(next(words, None) or parts.sentence())
     started, resolved = parts.times()
     title = parts.title()
     body = [f"# {title}", "## Symptoms", _listed(parts.symptoms()), "## Cause", sentence]

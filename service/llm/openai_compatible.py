@@ -3,7 +3,8 @@
 The ``openai`` client speaks; what to do about an answer is decided here and in ``dialect``. A
 call has one deadline, retries included. What means "later" (429, 5xx, no connection) is tried
 again, at the pace the server asks for in ``Retry-After``. What a server doesn't understand is
-asked more plainly, and that is remembered. Keys and prompts appear in no error and no log.
+asked more plainly, and that is remembered. Keys and prompts appear in no error and no log, and
+what looks like a secret neither in what is asked nor in what is answered.
 """
 
 from __future__ import annotations
@@ -18,6 +19,7 @@ import openai
 from openai.types.chat import ChatCompletionChunk
 from pydantic import BaseModel
 
+from ingest.redaction import redact_text
 from service.llm.attempts import Clock, RefusedError, retried, understood
 from service.llm.base import (
     Completion,
@@ -45,6 +47,10 @@ MOST_BYTES = 8_000_000
 """Of one answer; far more than any sane ``max_tokens``."""
 
 _NO_KEY = "none"  # the client insists on one, and servers without keys ignore it
+
+
+def _redacted(messages: Sequence[Message]) -> list[Message]:
+    return [Message(role=one.role, content=redact_text(one.content)) for one in messages]
 
 
 class _Wish(NamedTuple):
@@ -141,7 +147,7 @@ class OpenAiCompatible:
     ) -> Completion[Any]:
         """See LanguageModel."""
         clock = Clock(self._timeout, budget)
-        wish = _Wish(messages, schema, max_tokens, purpose, budget, clock)
+        wish = _Wish(_redacted(messages), schema, max_tokens, purpose, budget, clock)
         outcome: Completion[Any] | Dialect = self._dialect
         while isinstance(outcome, Dialect):
             outcome = await self._complete_in(outcome, wish)
@@ -158,8 +164,8 @@ class OpenAiCompatible:
     ) -> AsyncIterator[TextStream]:
         """See LanguageModel."""
         clock = Clock(self._timeout, budget)
-        wish = _Wish(messages, None, max_tokens, purpose, budget, clock)
-        with self._reserved(wish, messages) as held:
+        wish = _Wish(_redacted(messages), None, max_tokens, purpose, budget, clock)
+        with self._reserved(wish, wish.messages) as held:
             chunks = await self._open_stream(wish, held)
             stream = OpenAiStream(chunks, held, clock, model=self._model, who=self._who(wish))
             try:
@@ -269,7 +275,7 @@ class OpenAiCompatible:
                 f"{self._model} at {self.address}: the answer is no chat completion; set "
                 "WHY_LLM_URL to where an OpenAI-compatible API begins, usually ending in /v1"
             )
-        return answer
+        return answer.model_copy(update={"text": redact_text(answer.text)})
 
     async def _ask_stream(self, body: dict[str, Any]) -> openai.AsyncStream[ChatCompletionChunk]:
         with understood(structured=False):

@@ -26,6 +26,7 @@ from service.metrics.source import (
     MetricsUnavailable,
     RangeResult,
     Window,
+    without_secrets,
 )
 
 
@@ -93,8 +94,9 @@ class WithAlertmanager:
             raise active
         found = list(known)
         for one in active:
-            name = one.labels.get("alertname", "")
-            labels = {key: value for key, value in one.labels.items() if key != "alertname"}
+            # As the source's alerts are: without secrets.
+            labels = {key: without_secrets(value) for key, value in one.labels.items()}
+            name = labels.pop("alertname", "")
             if (
                 not name
                 or one.startsAt > window.end

@@ -32,6 +32,7 @@ import httpx
 import pydantic_core
 from pydantic import TypeAdapter, ValidationError
 
+from ingest.redaction import redact_text
 from service.metrics.grafana_frames import Frame
 from service.metrics.grafana_models import (
     Dashboard,
@@ -330,7 +331,7 @@ def _message(body: bytes) -> str:
     except ValueError:
         return ""
     message = value.get("message") if isinstance(value, dict) else None
-    return _short(message, marks="") if isinstance(message, str) else ""
+    return _short(redact_text(message), marks="") if isinstance(message, str) else ""
 
 
 def _short(text: str, marks: str = "`") -> str:

@@ -4,19 +4,23 @@ A call that fails in passing (no connection, 429, 5xx) is tried again, with jitt
 deadline. What an answer *means* is for the API's own module: it passes ``understand``, which
 returns the value or raises, and raises ``PassingFailure`` for what another attempt may cure.
 
-A user name, password, query string or token of the configured address never reaches a message.
+A user name, password, query string or token of the configured address never reaches a message,
+also where an answer quotes it.
 """
 
 from __future__ import annotations
 
 import asyncio
+from base64 import b64encode
 from collections.abc import Callable, Mapping, Sequence
+from json import dumps
 from typing import Literal, NamedTuple, TypeVar
 
 import httpx
 import stamina
 
-from service.metrics.source import MetricsTimeout, MetricsUnavailable
+from ingest.redaction import redact_text
+from service.metrics.source import MetricsError, MetricsTimeout, MetricsUnavailable
 
 T = TypeVar("T")
 
@@ -91,6 +95,8 @@ class HttpCaller:
         # Both would be the same header: the token is what was set on purpose.
         auth = (url.username, url.password) if url.userinfo and not token else None
         self.name = f"{product} at {self.address}"
+        basic = b64encode(f"{url.username}:{url.password}".encode()).decode()
+        self._secrets = [token] if token else [url.password, basic] if url.password else []
         self._timeout = timeout
         self._max_bytes = max_bytes
         self._client = httpx.AsyncClient(
@@ -163,9 +169,12 @@ class HttpCaller:
             # Only the kind of error: the texts of the others may quote headers.
             raise MetricsUnavailable(f"{self.name}: {type(error).__name__}") from error
         try:
-            return understand(Reply(response.status_code, body, cut))
+            return understand(Reply(response.status_code, self._without_own(body), cut))
         except PassingFailure as passing:
-            raise _RetryableError(str(passing), _retry_after(response)) from passing
+            raise _RetryableError(redact_text(str(passing)), _retry_after(response)) from None
+        except MetricsError as refused:
+            # A new one: the first has what the answer said, and its cause has the answer.
+            raise type(refused)(redact_text(str(refused))) from None
 
     async def _read(self, response: httpx.Response) -> tuple[bytes, bool]:
         body = bytearray()
@@ -174,6 +183,13 @@ class HttpCaller:
             if len(body) > self._max_bytes:
                 return bytes(body[: self._max_bytes]), True
         return bytes(body), False
+
+    def _without_own(self, body: bytes) -> bytes:
+        """An answer that doesn't say our credentials back, before anything is quoted from it."""
+        for secret in self._secrets:
+            for written in (secret, dumps(secret)[1:-1], dumps(secret)[1:-1].replace("/", "\\/")):
+                body = body.replace(written.encode(), b"[redacted]")
+        return body
 
     def _backoff(self, error: Exception) -> bool | float:
         """Whether to try again, or after how many seconds if the server says so."""

@@ -35,6 +35,7 @@ from service.metrics.source import (
     MetricsUnavailable,
     RangeResult,
     Window,
+    without_secrets,
 )
 
 _BEFORE_EXEMPLAR = re.compile(r'[^{ ]+(?:\{(?:[^"}]|"(?:\\.|[^"\\])*")*\})? \S+ \S+(?= # \{)')
@@ -141,9 +142,10 @@ class OpenMetricsSource:
         """Raises: MetricsUnavailable if the file can't be read, QueryRejected."""
         start, end = (moment.timestamp() * 1000 for moment in (window.start, window.end))
         series = (await self._content()).series
+        shown = str if label == "__name__" else without_secrets
         return sorted(
             {
-                one.labels[label]
+                shown(one.labels[label])
                 for one in (series if selector is None else select(selector, series))
                 if one.labels.get(label)
                 and np.searchsorted(one.times, start, side="left")

@@ -7,18 +7,24 @@ An empty result, an error and a timeout are three different things here: an empt
      ├── MetricsUnavailable   nobody answers, or the server fails (5xx, 429 after retries)
      ├── MetricsTimeout       no answer within the deadline
      └── QueryRejected        the server understood and refused (bad PromQL, too many points)
+
+Labels, alerts and annotations are text that anybody may have written: whatever an answer is made
+of loses its secrets here, whichever source gave it.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
-from typing import Protocol
+from functools import lru_cache
+from typing import Annotated, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
+from pydantic import AfterValidator
 
 from ingest.documents import Frozen, UtcTime
+from ingest.redaction import Redacted, redact_text
 
 
 class MetricsError(Exception):
@@ -35,6 +41,12 @@ class MetricsTimeout(MetricsError):
 
 class QueryRejected(MetricsError):
     """The source refused this query."""
+
+
+@lru_cache(maxsize=100_000)
+def without_secrets(value: str) -> str:
+    """A label's value without secrets. The same few values come again and again."""
+    return redact_text(value)
 
 
 class Window(Frozen):
@@ -63,7 +75,7 @@ class Series:
     def __init__(
         self, labels: dict[str, str], times: NDArray[np.float64], values: NDArray[np.float64]
     ) -> None:
-        self.labels = labels
+        self.labels = {name: without_secrets(value) for name, value in labels.items()}
         self.times = times
         self.values = values
 
@@ -81,28 +93,28 @@ class RangeResult:
         truncated: str | None = None,
     ) -> None:
         self.series = tuple(series)
-        self.warnings = tuple(warnings)
+        self.warnings = tuple(map(without_secrets, warnings))
         self.truncated = truncated
 
 
 class Alert(Frozen):
     """An alert that fired. ``ended`` is None while it still fires at the end of the window."""
 
-    name: str
-    labels: dict[str, str]
+    name: Redacted
+    labels: dict[str, Annotated[str, AfterValidator(without_secrets)]]
     started: UtcTime
     ended: UtcTime | None = None
-    severity: str | None = None
+    severity: Redacted | None = None
 
 
 class Change(Frozen):
     """A deployment, config change or other annotation at a point in time."""
 
     at: UtcTime
-    text: str
-    tags: tuple[str, ...] = ()
+    text: Redacted
+    tags: tuple[Redacted, ...] = ()
     until: UtcTime | None = None
-    url: str | None = None
+    url: Redacted | None = None
 
 
 class MetricMetadata(Frozen):
@@ -113,7 +125,7 @@ class MetricMetadata(Frozen):
     """
 
     type: str = ""
-    help: str = ""
+    help: Redacted = ""
     unit: str = ""
 
 

@@ -132,5 +132,6 @@ def store_error(error: SQLAlchemyError, place: str) -> StoreError:
         # Only its first line: PostgreSQL's details, below, quote values.
         reason = str(error.orig).strip().partition("\n")[0]
     if isinstance(error, OperationalError | InterfaceError):
-        return StoreUnavailable(f"cannot use the database {place}: {reason}")
+        setting = "database_url" if place.startswith("postgresql:") else "database_file"
+        return StoreUnavailable(f"cannot use the database {place} ({setting}): {reason}")
     return StoreError(f"the database {place} failed: {reason}")

@@ -1,10 +1,9 @@
 """A secret that lies in any source is in no file of the index afterwards, and in no passage.
 
-Shapes are those of real tokens; every value is made up. What only looks like one stays.
+Nor in what is said of a source that can't be read. What only looks like a secret stays.
 """
 
 import asyncio
-import json
 from pathlib import Path
 
 import pytest
@@ -16,62 +15,21 @@ from ingest.index.edge_store import EdgeStore
 from ingest.redaction import redact_text
 from ingest.sources import open_source
 from ingest.sync import sync
+from ingest.sync_report import SyncReport
 from service.retrieval import Retriever
 from tests.encoders import HashingEncoder
-from tests.ingest.sources.reading import write
-
-# In parts, so that no scanner takes this file for a leak.
-SECRETS = {
-    "aws": "AKIA" + "Q3EGRTPX7NMWK2ZD",
-    "github": "ghp_" + "x7Kq2mV9tR4wZ1nB8cL5pY3sD6fG0hJaUeTi",
-    "slack": "xoxb-" + "482910375612-7391028465501-Qm7Zr2Xv9Lk4Tn8Wp1Bc6Yd3",
-    "gitlab": "glpat-" + "Zx9Qw3Er7Ty1Ui5Op2As",
-    "grafana": "glsa_" + "Hk7Lm2Qp9Rt4Vx6Zb1Nc3Df5Gj8Sw0Ya_4f2a91bc",
-    "jwt": "eyJ" + "hbGciOiJIUzI1NiJ9.eyJzdWIiOiJ3aHkifQ.Q7rT2mX9pL4kV8nZ1wB6",
-    "openai": "sk-" + "proj-Ab3dEf6hIj9kLm2nOp5qRs8tUv1wXy4z",
-    "pagerduty": "Authorization: Token token=" + "y_NbAkKc66ryYTWUXYEu",
-    "url": "postgres://why:" + "tr0ub4dor-and-3@db.internal:5432/why",
-    "password": "password=" + "Zn6!qhV2wTx9",
-}
-VALUES = {
-    name: text.rpartition("=")[2].rpartition("why:")[2].partition("@db")[0]
-    for name, text in SECRETS.items()
-}
+from tests.security.planted import ALL, broken, found_below, found_in, planted
 
 
-def page(text: str) -> str:
-    return f"# Checkout {text}\n\n## Log in with {text}\n\nUse `{text}` when quota is full.\n"
-
-
-def planted(root: Path, secret: str) -> Path:
-    """One of every kind of source, with the secret in each of their texts."""
-    said = {"type": "message", "user": "U1", "ts": "1718700000.0001", "text": f"use {secret} now"}
-    rule = {"alert": "QuotaFull", "expr": "up == 0", "annotations": {"description": secret}}
-    rule["labels"] = {"note": secret}
-    panel = {"id": 1, "title": secret, "description": secret, "targets": [{"expr": "up"}]}
-    variable = {"name": "v", "type": "custom", "query": secret, "current": {"value": secret}}
-    files = {
-        "runbooks/checkout.md": f"---\nservices: ['{secret}']\n---\n{page(secret)}",
-        "incidents/INC-1.md": f"---\npublished: 2026-01-02\ncause: {secret!r}\n---\n{page(secret)}",
-        "slack/channels.json": '[{"id": "C1", "name": "ops"}]',
-        "slack/users.json": '[{"id": "U1", "real_name": "Mira"}]',
-        "slack/ops/2024-06-18.json": json.dumps([said]),
-        "dashboards/a.json": json.dumps(
-            {"uid": "a", "title": secret, "panels": [panel], "templating": {"list": [variable]}}
-        ),
-        "alerts/a.yaml": json.dumps({"groups": [{"name": "g", "rules": [rule]}]}),
-        "glossary/a.md": f"**quota** - what is full; {secret}\n",
-    }
-    return write(root, files)  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize("name", SECRETS)
-def test_a_secret_in_any_source_is_not_in_the_index(name: str, tmp_path: Path) -> None:
-    root = planted(tmp_path / "sources", SECRETS[name])
+def test_a_secret_in_any_source_is_not_in_the_index(tmp_path: Path) -> None:
+    root = planted(tmp_path / "sources", ALL)
 
     async def run() -> str:
         store, encoder = EdgeStore(tmp_path / "index"), HashingEncoder()
-        sources = [open_source(kind, name=kind, path=root / kind) for kind in SourceKind]
+        wiki = "https://wiki.example"
+        sources = [
+            open_source(kind, name=kind, path=root / kind, base_url=wiki) for kind in SourceKind
+        ]
         report = await sync(sources, store, encoder=encoder, policy=ChunkingPolicy())
         index = await store.open_current()
         try:
@@ -84,11 +42,26 @@ def test_a_secret_in_any_source_is_not_in_the_index(name: str, tmp_path: Path) -
 
     shown = asyncio.run(run())
 
-    assert VALUES[name] not in shown
+    assert found_in(shown) == []
     assert "[redacted:" in shown
-    files = [file for file in (tmp_path / "index").rglob("*") if file.is_file()]
-    assert files
-    assert [file for file in files if VALUES[name].encode() in file.read_bytes()] == []
+    assert found_below(tmp_path / "index") == {}
+
+
+def test_what_is_said_of_a_broken_source_has_no_secret(tmp_path: Path) -> None:
+    root = broken(tmp_path / "sources", ALL)
+
+    async def run() -> SyncReport:
+        store, encoder = EdgeStore(tmp_path / "index"), HashingEncoder()
+        sources = [open_source(kind, name=kind, path=root / kind) for kind in SourceKind]
+        try:
+            return await sync(sources, store, encoder=encoder, policy=ChunkingPolicy())
+        finally:
+            await store.aclose()
+
+    report = asyncio.run(run())
+
+    assert len({source.source for source in report.sources if source.problems}) >= 5
+    assert found_in(report.model_dump_json()) == []
 
 
 @pytest.mark.parametrize(

@@ -17,6 +17,7 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from ingest.documents import Frozen, UtcTime
+from ingest.redaction import Redacted, redact_text
 from service.surfaces.http.times import Moment
 
 LEAD = timedelta(minutes=30)
@@ -55,7 +56,7 @@ class SentGroup(_Sent):
 class GroupAsked(Frozen):
     """What is to be asked about a group that fires."""
 
-    question: str
+    question: Redacted
     since: UtcTime
     group: str
     """Short name of the group, for the log: its key can be long and has labels in it."""
@@ -84,7 +85,7 @@ def asked_about(group: SentGroup) -> GroupAsked | None:
 def once_key(source: str, group: SentGroup, asked: GroupAsked) -> str:
     """What is the same for everything that is sent about one outbreak of a group: repetitions,
     and alerts that join it later."""
-    return f"{source} {asked.since:%Y-%m-%dT%H:%M:%SZ} {group.group_key}"
+    return f"{source} {asked.since:%Y-%m-%dT%H:%M:%SZ} {redact_text(group.group_key)}"
 
 
 def signature_holds(

@@ -8,6 +8,7 @@ again. Nothing here is a secret in clear: a ``response_url`` is sealed.
 from __future__ import annotations
 
 from ingest.documents import Frozen
+from ingest.redaction import Redacted
 from service.surfaces.slack.buttons import Press
 
 ASK = "slack.ask"
@@ -22,7 +23,7 @@ class Ask(Frozen):
     ``response_url``.
     """
 
-    text: str
+    text: Redacted
     user: str
     channel: str
     command: bool = False
