@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Sequence
+from itertools import groupby
 from time import perf_counter
 from typing import Protocol
 
@@ -39,7 +40,7 @@ class Crew(Protocol):
         ...
 
     def embed(self, chunks: Sequence[Chunk], average_length: float) -> AsyncIterator[Embedded]:
-        """All of these chunks in batches, in any order. Raises: EncoderError."""
+        """All of these chunks in batches of one source, in any order. Raises: EncoderError."""
         ...
 
 
@@ -64,7 +65,9 @@ class Here:
 
 
 def batches(chunks: Sequence[Chunk]) -> list[Sequence[Chunk]]:
-    return [chunks[start : start + BATCH] for start in range(0, len(chunks), BATCH)]
+    """Each of chunks of one source, in their order."""
+    of_sources = [list(own) for _, own in groupby(chunks, lambda chunk: chunk.source)]
+    return [own[start : start + BATCH] for own in of_sources for start in range(0, len(own), BATCH)]
 
 
 def embed(chunks: Sequence[Chunk], encoder: Encoder, sparse: Bm25Encoder) -> Embedded:

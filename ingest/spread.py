@@ -2,9 +2,11 @@
 
 A sync's work is two data sets: sources become documents and chunks, each source wherever a worker
 is free, and batches of chunks become vectors. Ray Data starts the workers, keeps them busy, starts
-one that dies anew and gives its part to a living one
+one that dies anew and gives it its part again
 (https://docs.ray.io/en/latest/data/api/doc/ray.data.Dataset.flat_map.html). The same batch gives
-the same points under the same ids, so nothing depends on how far the dead one had come.
+the same points under the same ids, so nothing depends on how far the dead one had come. What kills
+its worker ``TRIES`` times is given up and named, after everything else was done: a source is a
+problem of this run, as one that can't be read; the documents of a batch are tried one by one.
 
 The process that calls ``sync`` alone writes: it stores thousands of chunks per second where a
 worker embeds tens, and an embedded index has one writer. Rows carry pickled objects: nothing in
@@ -21,16 +23,19 @@ import os
 import pickle
 import socket
 import sys
+import traceback
 import warnings
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from functools import cached_property
+from itertools import groupby
 from typing import Any, Protocol
 
 from ingest.chunking import ChunkingPolicy, chunk_document
 from ingest.corpus import Corpus, Reading, read_source
 from ingest.crew import Embedded, batches, embed
-from ingest.documents import Chunk, Document, Source
+from ingest.documents import Chunk, Document, Problem, Source
 from ingest.encoders.base import Encoder, EncoderError
 from ingest.encoders.bm25 import Bm25Encoder
 
@@ -38,9 +43,12 @@ _ITEM = "item"
 """The column that ``ray.data.from_items`` makes."""
 _PART = 64
 """Documents of a row; a source's rows arrive together."""
+TRIES = 3
+"""How many workers may die of a part before it is given up."""
+_NAMED = 5
+"""Documents that are named of those which could not be embedded."""
 _STUCK = 6 * 3600.0
-"""Seconds without any part done after which the run is given up: Ray Data gives a part whose
-worker died to another one without end, and the part may be what kills them. A source is a part."""
+"""Seconds without any part done after which the run is given up. A source is a part."""
 _REACH = 10
 """Seconds for a cluster to take a connection. Ray itself tries for minutes, then exits."""
 
@@ -111,8 +119,19 @@ class Spread:
     async def read(self, sources: Sequence[Source], corpus: Corpus, *, redact_emails: bool) -> None:
         corpus.readings.update({source.name: Reading() for source in sources})  # in their order
         reader = _Reader(self._open_encoder, self._policy, redact_emails)
-        async for name, part, chunks in self._results(reader, sources):
-            reading = corpus.readings[name]
+        async for source, result in self._results(reader, sources):
+            reading = corpus.readings[source.name]
+            if result is None:
+                reading.problems.append(
+                    Problem(
+                        path=source.name,
+                        reason=f"{TRIES} workers died while they read it; what was indexed of this "
+                        "source before stays. See whether they have the memory that it needs",
+                        affects="",
+                    )
+                )
+                continue
+            part, chunks = result
             reading.documents.update(part.documents)
             reading.problems += part.problems
             reading.redacted.update(part.redacted)
@@ -122,43 +141,58 @@ class Spread:
         self, chunks: Sequence[Chunk], average_length: float
     ) -> AsyncIterator[Embedded]:
         embedder = _Embedder(self._open_encoder, average_length)
-        async for embedded in self._results(embedder, batches(chunks)):
-            yield embedded
+        parts, lost = batches(chunks), list[Chunk]()
+        for again in (False, True):
+            lost = []
+            async for part, embedded in self._results(embedder, parts):
+                if embedded is None:
+                    lost += part
+                else:
+                    yield embedded
+            if not again:
+                parts = [list(own) for _, own in groupby(lost, lambda chunk: chunk.document_id)]
+        if lost:
+            raise WorkersLost(
+                f"{TRIES} workers each died while they embedded {_origins(lost)}; everything else "
+                "is stored. See whether they have the memory that it needs, or take it out of its "
+                "source, and ingest again"
+            )
 
-    async def _results(self, work: _Work, parts: Sequence[object]) -> AsyncIterator[Any]:
-        """What the workers make of the parts, as it comes. Raises: EncoderError, WorkersLost."""
+    async def _results(self, work: _Work, parts: Sequence[Any]) -> AsyncIterator[tuple[Any, Any]]:
+        """Every part with what the workers make of it, as it comes; None where they died of it.
+
+        Raises: EncoderError, WorkersLost; RuntimeError for a mistake in what the workers run.
+        """
         import ray.data
         from ray.data.exceptions import ExecutionTimeoutError
-        from ray.exceptions import RayError, RayTaskError, UserCodeException
+        from ray.exceptions import RayError
 
         if not parts:
             return
         rows = ray.data.from_items(
-            [pickle.dumps(part) for part in parts], override_num_blocks=len(parts)
+            [pickle.dumps(part) for part in enumerate(parts)], override_num_blocks=len(parts)
         )
+        tries = ray.remote(_Tries).options(num_cpus=0).remote(TRIES)
         done = rows.flat_map(
             _Worker,
-            fn_constructor_args=(work,),
+            fn_constructor_args=(work, tries),
             compute=ray.data.ActorPoolStrategy(size=min(self._workers, len(parts))),
             num_cpus=1,
         )
         waiting = iter(done.iter_rows())
-        while True:
-            try:
-                row = await asyncio.to_thread(next, waiting, None)
-            except (RayTaskError, UserCodeException):
-                raise  # a mistake in what the workers run, with their traceback
-            except (RayError, ExecutionTimeoutError) as error:
-                raise WorkersLost(
-                    f"no worker gets on ({type(error).__name__}): see whether they have the "
-                    "memory and the CPUs that they need, then ingest again; what was stored stays"
-                ) from error
-            if row is None:
-                return
-            result = _unpickled(row)
-            if isinstance(result, EncoderError):
-                raise result
-            yield result
+        try:
+            while (row := await asyncio.to_thread(next, waiting, None)) is not None:
+                number, result = _unpickled(row)
+                if isinstance(result, Exception):
+                    raise result
+                yield parts[number], result
+        except (RayError, ExecutionTimeoutError) as error:
+            raise WorkersLost(
+                f"no worker gets on ({type(error).__name__}): see whether they have the "
+                "memory and the CPUs that they need, then ingest again; what was stored stays"
+            ) from error
+        finally:
+            ray.kill(tries)
 
 
 class _Work(Protocol):
@@ -169,17 +203,41 @@ class _Work(Protocol):
         ...
 
 
-class _Worker:
-    """What Ray Data keeps in a worker's process: the work, and the encoder that it opened."""
+class _Tries:
+    """How often each part was begun, in a process of its own: Ray Data itself knows no end."""
 
-    def __init__(self, work: _Work) -> None:
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._begun: Counter[int] = Counter()
+
+    def begin(self, number: int) -> bool:
+        """Whether the part may be tried (again)."""
+        self._begun[number] += 1
+        return self._begun[number] <= self._limit
+
+
+class _Worker:
+    """What Ray Data keeps in a worker's process: the work, and the encoder that it opened.
+
+    ``tries`` is a handle on ``_Tries``.
+    """
+
+    def __init__(self, work: _Work, tries: Any) -> None:
         self._work = work
+        self._tries = tries
 
     def __call__(self, row: _Row) -> list[_Row]:
+        import ray
+
+        number, part = _unpickled(row)
+        if not ray.get(self._tries.begin.remote(number)):
+            return [_row(number, None)]
         try:
-            return [_row(result) for result in self._work.results(_unpickled(row))]
+            return [_row(number, result) for result in self._work.results(part)]
         except EncoderError as error:  # a result, too: raised here it would arrive as Ray's
-            return [_row(error)]
+            return [_row(number, error)]
+        except Exception:
+            return [_row(number, RuntimeError(f"in a worker:\n{traceback.format_exc()}"))]
 
 
 class _Encoders:
@@ -204,9 +262,9 @@ class _Reader(_Encoders):
         self._policy = policy
         self._redact_emails = redact_emails
 
-    def results(self, part: Source) -> Iterator[tuple[str, Reading, dict[str, list[Chunk]]]]:
+    def results(self, part: Source) -> Iterator[tuple[Reading, dict[str, list[Chunk]]]]:
         for reading in _parts(read_source(part, redact_emails=self._redact_emails)):
-            yield part.name, reading, {id: self._cut(it) for id, it in reading.documents.items()}
+            yield reading, {id: self._cut(it) for id, it in reading.documents.items()}
 
     def _cut(self, document: Document) -> list[Chunk]:
         count_tokens = self.encoder.count_tokens
@@ -239,8 +297,15 @@ def _parts(reading: Reading) -> Iterator[Reading]:
         yield part
 
 
-def _row(result: object) -> _Row:
-    return {_ITEM: pickle.dumps(result)}
+def _origins(chunks: Sequence[Chunk]) -> str:
+    """The documents of these chunks, the first of them by source and file."""
+    names = sorted({f"{chunk.source}: {chunk.origin}" for chunk in chunks})
+    more = f" and {len(names) - _NAMED} more" if len(names) > _NAMED else ""
+    return ", ".join(names[:_NAMED]) + more
+
+
+def _row(number: int, result: object) -> _Row:
+    return {_ITEM: pickle.dumps((number, result))}
 
 
 def _unpickled(row: _Row) -> Any:

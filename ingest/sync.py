@@ -5,9 +5,9 @@ index's inventory; only chunks of new revisions are embedded. There is no journa
 stored *is* the progress, so a run that was killed at any point is resumed by running again.
 The order of writing makes that safe:
 
-1. chunks of a source's new and changed documents, in batches that are durable one by one; a
-   document counts as stored when all its chunks are;
-2. then ``keep_only`` removes everything else of that source, old revisions included.
+1. chunks of new and changed documents, in batches that are durable one by one; a document counts
+   as stored when all its chunks are;
+2. once all of a source are, ``keep_only`` removes everything else of it, old revisions included.
 
 Another model, BM25 or chunker is another index generation. It is filled beside the published one,
 which answers until the new one is complete. Complete means that nothing readers have now gets
@@ -134,12 +134,12 @@ async def _write(
                 on_progress,
                 source_of_vectors=readers.vectors,
             )
+            deleted: dict[str, int] = {}
+            async for name in writer.write(pending):
+                deleted[name] = await index.keep_only(name, work[name].revisions)
             outcomes = []
             complete = True
             for name, reading in corpus.readings.items():
-                chunks = pending.pop(name)
-                reused = await writer.write(name, chunks)
-                deleted = await index.keep_only(name, work[name].revisions)
                 waits = new and _would_lose(changes[name], work[name], reading, blind=readers.blind)
                 complete = complete and not waits
                 outcomes.append(
@@ -147,15 +147,15 @@ async def _write(
                         name,
                         changes[name],
                         reading,
-                        embedded=len(chunks) - reused,
-                        reused=reused,
-                        deleted=deleted,
+                        embedded=len(pending[name]) - writer.reused[name],
+                        reused=writer.reused[name],
+                        deleted=deleted[name],
                         waits=waits,
                     )
                 )
             for name in sorted({*stored, *published} - corpus.readings.keys()):
-                deleted = await index.keep_only(name, {})
-                outcomes.append(_removal(name, published, deleted=deleted))
+                gone = await index.keep_only(name, {})
+                outcomes.append(_removal(name, published, deleted=gone))
         # A new one even if nothing was left to write: its last run may have died before this.
         if new or writer.done or any(outcome.chunks_deleted for outcome in outcomes):
             await index.optimize()

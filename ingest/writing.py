@@ -7,7 +7,8 @@ chunk id, which names document, revision, place and chunker.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from time import perf_counter
 
 from ingest.crew import Crew, batches
@@ -33,6 +34,7 @@ class Writer:
         source_of_vectors: Index | None = None,
     ) -> None:
         self.done = 0
+        self.reused: Counter[str] = Counter()
         self.seconds = 0.0
         self.embedding_seconds = 0.0
         self._index = index
@@ -42,22 +44,36 @@ class Writer:
         self._on_progress = on_progress
         self._source_of_vectors = source_of_vectors
 
-    async def write(self, source: str, chunks: Sequence[Chunk]) -> int:
-        """Returns how many of the chunks had vectors already."""
-        began = perf_counter()
+    async def write(self, pending: Mapping[str, Sequence[Chunk]]) -> AsyncIterator[str]:
+        """Every source's name, in any order, once all its chunks are stored.
+
+        All of them are embedded in one go, so that workers start once. ``reused`` counts the
+        chunks that had vectors already. Raises: IndexFailure, EncoderError.
+        """
         unknown: list[Chunk] = []
-        for batch in batches(chunks):
-            known = await self._known(batch)
-            ids = {embedded.chunk.id for embedded in known}
-            unknown += [chunk for chunk in batch if chunk.id not in ids]
-            if known:
-                await self._store(source, known, began)
-                began = perf_counter()
+        left: Counter[str] = Counter()
+        for source, chunks in pending.items():
+            began = perf_counter()
+            for batch in batches(chunks):
+                known = await self._known(batch)
+                ids = {embedded.chunk.id for embedded in known}
+                unknown += [chunk for chunk in batch if chunk.id not in ids]
+                left[source] += len(batch) - len(known)
+                self.reused[source] += len(known)
+                if known:
+                    await self._store(known, began)
+                    began = perf_counter()
+            if not left[source]:
+                yield source
+        began = perf_counter()
         async for embedded in self._crew.embed(unknown, self._index.average_length):
             self.embedding_seconds += embedded.seconds
-            await self._store(source, embedded.chunks, began)
+            await self._store(embedded.chunks, began)
+            source = embedded.chunks[0].chunk.source
+            left[source] -= len(embedded.chunks)
+            if not left[source]:
+                yield source
             began = perf_counter()
-        return len(chunks) - len(unknown)
 
     async def _known(self, chunks: Sequence[Chunk]) -> list[EmbeddedChunk]:
         if self._source_of_vectors is None:
@@ -70,14 +86,14 @@ class Writer:
             for chunk, weights in zip(known, terms, strict=True)
         ]
 
-    async def _store(self, source: str, chunks: Sequence[EmbeddedChunk], began: float) -> None:
+    async def _store(self, chunks: Sequence[EmbeddedChunk], began: float) -> None:
         await self._index.upsert(chunks)
         self.seconds += perf_counter() - began
         self.done += len(chunks)
         if self._on_progress is not None:
             self._on_progress(
                 Progress(
-                    source=source,
+                    source=chunks[0].chunk.source,
                     done=self.done,
                     total=self._total,
                     texts_per_second=self.done / self.seconds,

@@ -1,24 +1,32 @@
 """Generations as collections of a server: ``<alias>-<name>``, the alias is what readers open.
 
-The manifest is the collection's own metadata (Qdrant 1.16 and later). Readers and writers may be
-many processes, but only one at a time may write: ``publish`` drops every other generation.
+The manifest is the collection's own metadata. Readers and writers may be many processes, but only
+one at a time may write: ``publish`` drops every other generation.
+
+A server has to be Qdrant 1.19 or newer, the first that takes term statistics over a filter
+(https://qdrant.tech/blog/qdrant-1.19.x/). An older one would overlook that and answer, with scores
+moved by what the reader may not see; so a store asks for the version before anything else.
 """
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable
+from datetime import UTC, datetime
 from typing import Any
 
 from pydantic import ValidationError
 from qdrant_client import models
 
 from ingest.index import schema
-from ingest.index.base import Index, IndexFailure, IndexMissing, IndexSpec
+from ingest.index.base import Index, IndexFailure, IndexMissing, IndexSpec, IndexUnavailable
 from ingest.index.generations import Manifest, is_name, made_for, new_name
 from ingest.index.layout import Cluster, Layout, Quantization
 from ingest.index.server import Connection, ServerIndex
 
 _METADATA = "why"
+_BEGUN = "begun"
+_OLDEST = (1, 19)
 
 
 class ServerStore:
@@ -38,8 +46,10 @@ class ServerStore:
         self._ask = connection.ask
         self._client = connection.client
         self._alias = alias
+        self._is_new_enough = False
 
     async def open_current(self) -> ServerIndex:
+        await self._need_version()
         current = await self._current()
         if current is None:
             raise IndexMissing(
@@ -50,10 +60,12 @@ class ServerStore:
     async def open_for_writing(
         self, spec: IndexSpec, average_length: Callable[[], float]
     ) -> ServerIndex:
+        await self._need_version()
         current = await self._current()
         if current is not None:
             index = await self._open(current, is_new=False)
             if index.spec == spec:
+                await self._drop_older_than(current)
                 return index
         for collection in await self._collections():
             if collection != current and made_for(collection.removeprefix(f"{self._alias}-"), spec):
@@ -63,6 +75,7 @@ class ServerStore:
         return await self._create(Manifest(spec=spec, average_length=average_length()))
 
     async def begin(self, spec: IndexSpec, average_length: float) -> ServerIndex:
+        await self._need_version()
         return await self._create(Manifest(spec=spec, average_length=average_length))
 
     async def publish(self, index: Index) -> None:
@@ -89,6 +102,33 @@ class ServerStore:
     async def aclose(self) -> None:
         await self._client.close()
 
+    async def _drop_older_than(self, published: str) -> None:
+        """What a run that died in ``publish`` left; one begun later may still be finished."""
+        others = [name for name in await self._collections() if name != published]
+        begun = await self._begun(published) if others else ""
+        for collection in others:
+            if await self._begun(collection) < begun:
+                await self._ask(self._client.delete_collection(collection))
+
+    async def _begun(self, collection: str) -> str:
+        """ISO time (UTC); empty for what was made by a version that did not keep it."""
+        config = (await self._ask(self._client.get_collection(collection))).config
+        return str((config.metadata or {}).get(_BEGUN, ""))
+
+    async def _need_version(self) -> None:
+        """Asks once. Raises: IndexUnavailable for a server that is too old."""
+        if self._is_new_enough:
+            return
+        told = (await self._ask(self._client.info())).version
+        numbers = re.match(r"(\d+)\.(\d+)", told)
+        if numbers is None or (int(numbers[1]), int(numbers[2])) < _OLDEST:
+            raise IndexUnavailable(
+                f"{self._connection.place} is version {told[:40]!r}, and Why needs Qdrant 1.19 or "
+                "newer: an older one scores passages by documents that their reader may not see. "
+                "Upgrade the server, one minor version after the other"
+            )
+        self._is_new_enough = True
+
     async def _current(self) -> str | None:
         aliases = (await self._ask(self._client.get_aliases())).aliases
         return next((a.collection_name for a in aliases if a.alias_name == self._alias), None)
@@ -109,8 +149,8 @@ class ServerStore:
         except ValidationError as error:
             raise IndexFailure(
                 f"collection {collection!r} of {self._connection.place} does not say what it was "
-                "made with: written by another program, or the server is older than Qdrant 1.16. "
-                "Delete the collection and run `why ingest` again, or choose another name"
+                "made with: it was written by another program. Delete the collection and run "
+                "`why ingest` again, or choose another name (qdrant_collection)"
             ) from error
         return ServerIndex(
             collection, manifest, self._connection, layout=self._layout, is_new=is_new
@@ -151,7 +191,10 @@ class ServerStore:
                 shard_number=cluster.shards,
                 replication_factor=cluster.replicas,
                 write_consistency_factor=cluster.write_consistency,
-                metadata={_METADATA: manifest.model_dump(mode="json")},
+                metadata={
+                    _METADATA: manifest.model_dump(mode="json"),
+                    _BEGUN: datetime.now(UTC).isoformat(timespec="microseconds"),
+                },
             )
         )
         await self._index_payload(collection)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     import uvicorn
 
+    from service.testing.certificate import Certificate
+
 _START_SECONDS = 10.0
 _LOOK_SECONDS = 0.005
 
@@ -19,19 +21,29 @@ class DidNotStart(Exception):
 
 
 @contextmanager
-def on_loopback(app: Any) -> Iterator[str]:
+def on_loopback(app: Any, certificate: Certificate | None = None) -> Iterator[str]:
     """The address (http://127.0.0.1:port) at which the app answers until the block ends.
 
-    It runs in a thread with an event loop of its own. Raises: DidNotStart.
+    With a certificate it is ``https``. It runs in a thread with an event loop of its own.
+    Raises: DidNotStart.
     """
     import uvicorn
 
-    config = uvicorn.Config(app, host="127.0.0.1", port=0, log_level="error", ws="none")
+    config = uvicorn.Config(
+        app,
+        host="127.0.0.1",
+        port=0,
+        log_level="error",
+        ws="none",
+        ssl_certfile=certificate.file if certificate else None,
+        ssl_keyfile=certificate.key if certificate else None,
+    )
     server = uvicorn.Server(config)
     thread = threading.Thread(target=server.run, name="on-loopback", daemon=True)
     thread.start()
     try:
-        yield f"http://127.0.0.1:{_port_of(server, thread)}"
+        scheme = "https" if certificate else "http"
+        yield f"{scheme}://127.0.0.1:{_port_of(server, thread)}"
     finally:
         server.should_exit = True
         thread.join()

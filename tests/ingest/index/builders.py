@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from ingest.documents import Chunk, chunk_id
 from ingest.index import EmbeddedChunk, IndexSpec, IndexStore, SparseVector
+from tests.qdrant import Qdrant
 
 DIMENSIONS = 8
 SPEC = IndexSpec(dense_model="m", dimensions=DIMENSIONS, sparse_model="bm25", chunking="c1")
@@ -72,21 +73,18 @@ def embedded(
 
 
 @asynccontextmanager
-async def opened_store(backend: str, root: Path) -> AsyncIterator[IndexStore]:
-    store: IndexStore
-    if backend == "edge":
-        from ingest.index.edge_store import EdgeStore
-
-        store = EdgeStore(root / "index", lock_wait=0.2)
-    else:
-        from qdrant_client import AsyncQdrantClient
-
-        from ingest.index.server import Connection
-        from ingest.index.server_store import ServerStore
-
-        client = AsyncQdrantClient(":memory:")
-        store = ServerStore(Connection(client, timeout=10), "why")
+async def opened_store(place: Path | Qdrant) -> AsyncIterator[IndexStore]:
+    """A fresh store: of the embedded engine in this directory, or of this server."""
+    store = _store(place)
     try:
         yield store
     finally:
         await store.aclose()
+
+
+def _store(place: Path | Qdrant) -> IndexStore:
+    if isinstance(place, Qdrant):
+        return place.store()
+    from ingest.index.edge_store import EdgeStore
+
+    return EdgeStore(place / "index", lock_wait=0.2)

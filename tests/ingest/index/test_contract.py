@@ -1,4 +1,4 @@
-"""What both backends promise: the embedded engine and ``qdrant-client``'s stand-in for a server."""
+"""What both backends promise: the embedded engine, and a server over HTTPS with a key."""
 
 from __future__ import annotations
 
@@ -35,24 +35,24 @@ from tests.ingest.index.builders import (
     terms,
     unit,
 )
-
-pytestmark = pytest.mark.filterwarnings("ignore:Payload indexes have no effect in the local")
+from tests.qdrant import Qdrant
 
 Play = Callable[[Callable[[IndexStore], Awaitable[None]]], None]
 
 
-@pytest.fixture(params=["edge", "server"])
-def backend(request: pytest.FixtureRequest) -> str:
-    return str(request.param)
+@pytest.fixture(params=["directory", "qdrant"], ids=["edge", "server"])
+def backend(request: pytest.FixtureRequest) -> Path | Qdrant:
+    where: Path | Qdrant = request.getfixturevalue(request.param)
+    return where
 
 
 @pytest.fixture
-def play(backend: str, directory: Path) -> Play:
+def play(backend: Path | Qdrant) -> Play:
     """Run a scene on a fresh store."""
 
     def run(scene: Callable[[IndexStore], Awaitable[None]]) -> None:
         async def main() -> None:
-            async with opened_store(backend, directory) as store:
+            async with opened_store(backend) as store:
                 await scene(store)
 
         asyncio.run(main())
@@ -227,7 +227,7 @@ def reference_rrf(lists: list[list[str]], weights: tuple[float, float], k: int) 
     return scores
 
 
-def test_the_fused_list_is_what_the_stages_say(backend: str, directory: Path) -> None:
+def test_the_fused_list_is_what_the_stages_say(backend: Path | Qdrant) -> None:
     random = np.random.default_rng(1)
     points = [
         embedded(
@@ -252,7 +252,7 @@ def test_the_fused_list_is_what_the_stages_say(backend: str, directory: Path) ->
         assert [[hit.chunk.id for hit in by_rank(fused, side)] for side in STAGES] == lists
 
     with asyncio.Runner() as runner:
-        opened = opened_store(backend, directory)
+        opened = opened_store(backend)
         store = runner.run(opened.__aenter__())
         index = runner.run(store.open_for_writing(SPEC, lambda: 1.0))
         runner.run(index.upsert(points))

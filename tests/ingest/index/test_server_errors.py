@@ -56,6 +56,12 @@ def answer(status: int, body: bytes) -> Respond:
     return respond
 
 
+def qdrant(respond: Respond) -> Respond:
+    """A server that tells its version, and answers anything else with ``respond``."""
+    version = answer(200, b'{"title": "qdrant", "version": "1.20.0"}')
+    return lambda request: (version if request.path == "/" else respond)(request)
+
+
 def slow(request: BaseHTTPRequestHandler) -> None:
     """Too slow for the time limit of these tests, and then gone."""
     time.sleep(0.5)
@@ -90,7 +96,7 @@ def test_a_failing_server_is_named_without_secrets(
     respond: Respond, told: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG)
-    with server(respond) as host:
+    with server(qdrant(respond)) as host:
         failure = failure_of(f"http://someone:{PASSWORD.replace('/', '%2F')}@{host}")
     assert isinstance(failure, IndexUnavailable)
     assert failure.args[0].startswith(f"Qdrant at http://{host} ")
@@ -98,6 +104,22 @@ def test_a_failing_server_is_named_without_secrets(
     shown = "".join(traceback.format_exception(failure)) + caplog.text
     for secret in (API_KEY, PASSWORD, "a-pass", "someone"):
         assert secret not in shown
+
+
+@pytest.mark.parametrize("version", ["1.18.2", "0.11.0", "unknown"])
+def test_a_server_that_is_too_old_is_refused_before_it_is_asked(version: str) -> None:
+    """Before 1.19 term statistics can't be taken over a filter, and the request is overlooked."""
+    asked: list[str] = []
+
+    def respond(request: BaseHTTPRequestHandler) -> None:
+        asked.append(request.path)
+        answer(200, json.dumps({"title": "qdrant", "version": version}).encode())(request)
+
+    with server(respond) as host:
+        failure = failure_of(f"http://{host}")
+    assert isinstance(failure, IndexUnavailable)
+    assert f"is version '{version}', and Why needs Qdrant 1.19 or newer" in str(failure)
+    assert asked == ["/"]
 
 
 def test_a_server_that_is_down_is_reported() -> None:
@@ -121,7 +143,7 @@ def test_the_key_and_the_password_reach_the_server() -> None:
         seen.append((request.headers["api-key"], request.headers["Authorization"]))
         answer(200, b'{"result": {"aliases": []}, "status": "ok", "time": 0}')(request)
 
-    with server(respond) as host:
+    with server(qdrant(respond)) as host:
         failure = failure_of(f"http://someone:{PASSWORD.replace('/', '%2F')}@{host}")
     assert isinstance(failure, IndexMissing)
     expected = base64.b64encode(f"someone:{PASSWORD}".encode()).decode()
@@ -130,7 +152,7 @@ def test_the_key_and_the_password_reach_the_server() -> None:
 
 def test_a_collection_that_was_replaced_meanwhile_is_missing() -> None:
     body = json.dumps({"status": {"error": "Not found: Collection `x` doesn't exist!"}})
-    with server(answer(404, body.encode())) as host:
+    with server(qdrant(answer(404, body.encode()))) as host:
         failure = failure_of(f"http://{host}")
     assert isinstance(failure, IndexMissing)
     assert "open it again" in str(failure)

@@ -22,10 +22,25 @@ _NUMBERS = count()
 
 
 class Postgres:
-    """A running server. ``url`` names its maintenance database."""
+    """A server on loopback. ``url`` names its maintenance database."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, command: list[str | Path]) -> None:
         self._port = port
+        self._command = command
+        self._server: subprocess.Popen[bytes] | None = None
+
+    def start(self) -> None:
+        """Run it, over what is there, until it answers."""
+        quiet = subprocess.DEVNULL
+        self._server = subprocess.Popen(self._command, stdout=quiet, stderr=quiet, cwd="/")
+        _wait_for(self, self._server)
+
+    def stop(self) -> None:
+        """Away at once, with every connection, and back as after a crash."""
+        if self._server is not None:
+            self._server.send_signal(signal.SIGQUIT)  # "immediate"
+            self._server.wait(timeout=30)
+            self._server = None
 
     def url(self, database: str = "postgres") -> str:
         return f"postgresql://why:{PASSWORD}@127.0.0.1:{self._port}/{database}"
@@ -76,19 +91,13 @@ def running(programs: Path) -> Iterator[Postgres]:
             "fsync": "off",
         }
         options = [part for name, value in settings.items() for part in ("-c", f"{name}={value}")]
-        server = subprocess.Popen(
-            [*as_user, programs / "postgres", "-D", data, *options],
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            cwd="/",
-        )
+        command = [*as_user, programs / "postgres", "-D", data, *options]
+        postgres = Postgres(port, command)
         try:
-            postgres = Postgres(port)
-            _wait_for(postgres, server)
+            postgres.start()
             yield postgres
         finally:
-            server.send_signal(signal.SIGQUIT)  # "immediate": nothing here is worth a checkpoint
-            server.wait(timeout=30)
+            postgres.stop()
     finally:
         shutil.rmtree(folder, ignore_errors=True)
 
