@@ -19,6 +19,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from datetime import timedelta
 
+from ingest.redaction import redact_text
 from service.store.errors import LeaseLost, StoreError
 from service.store.jobs import Job, Jobs
 
@@ -103,6 +104,10 @@ class Worker:
             return False
         if job is None:
             return False
+        # Our own: the clock was set beyond its lease, or went on while this machine was suspended.
+        if same := [task for task in self._running if task.get_name() == job.id]:
+            same[0].cancel()
+            await asyncio.wait(same)
         task = asyncio.create_task(self._run(job, asked_at + _OWNED * self._lease), name=job.id)
         self._running.add(task)
         task.add_done_callback(self._ended)
@@ -134,7 +139,7 @@ class Worker:
                 _LOG.warning("job %s (%s): its lease could not be kept", job.id, job.kind)
                 return
             _LOG.warning("job %s (%s) failed: %r", job.id, job.kind, error)
-            reason = f"{type(error).__name__}: {error}"[:_LONGEST_ERROR]
+            reason = redact_text(f"{type(error).__name__}: {error}")[:_LONGEST_ERROR]
             await self._tell(job, self._jobs.failed(job, reason))
         else:
             await self._tell(job, self._jobs.done(job))

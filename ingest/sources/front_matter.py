@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import re
 import tomllib
+from collections.abc import Iterator
 from datetime import UTC, date, datetime, time
 
 from frontmatter.default_handlers import BaseHandler, YAMLHandler
 
-from ingest.documents import Problem
+from ingest.documents import Problem, ProblemLevel
 from ingest.sources.yaml_files import parse_yaml
 
 Metadata = dict[str, object]
@@ -85,6 +86,18 @@ def moment(metadata: Metadata, *keys: str) -> datetime | None:
         if (value := parse_moment(metadata.get(key))) is not None:
             return value
     return None
+
+
+def unreadable_times(path: str, metadata: Metadata, *keys: str) -> Iterator[Problem]:
+    """What stands under ``keys`` and is no time: the page is read all the same, without it."""
+    for key in keys:
+        value = metadata.get(key)
+        if value and parse_moment(value) is None:
+            yield Problem(
+                path=path,
+                reason=f"`{key}: {value}` is not a time; write it like 2026-06-18T14:02:00Z",
+                level=ProblemLevel.NOTICE,
+            )
 
 
 def parse_moment(value: object) -> datetime | None:

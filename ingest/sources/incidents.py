@@ -9,7 +9,14 @@ from typing import NamedTuple
 
 from ingest.documents import Document, IncidentFacts, Problem, ProblemLevel, Section, SourceKind
 from ingest.sources.files import read_text_files
-from ingest.sources.front_matter import Metadata, moment, parse_moment, string, words
+from ingest.sources.front_matter import (
+    Metadata,
+    moment,
+    parse_moment,
+    string,
+    unreadable_times,
+    words,
+)
 from ingest.sources.incidents_cause import stated_cause
 from ingest.sources.incidents_header import stated_lines
 from ingest.sources.incidents_symptom import stated_symptom
@@ -32,7 +39,7 @@ _IDENTIFIER = re.compile(r"\b(?:INC|PM|OUTAGE|INCIDENT)[-_ ]?\d[\w-]*\b|\b[A-Z]{
 _NOT_A_REPORT = re.compile(r"^(_?index|readme|.*template.*)$", re.IGNORECASE)
 _LEADING_DATE = re.compile(
     r"^(incident date:\s*)?(19|20)\d\d-\d\d-\d\d"
-    r"(\s+\d[\d:]*\s*([ap]m)?\s*[A-Z]{0,4}\b)?\s*[,:–-]?\s*",
+    r"(\s+\d[\d:]*(\s*[ap]m)?(\s*[A-Z]{1,4})?\b)?\s*[,:–-]?\s*",
     re.IGNORECASE,
 )
 _OPENING = 400
@@ -73,7 +80,8 @@ def read_report(page: Page, origin: Origin) -> Iterator[Document | Problem]:
             "any moment, even before it happened: add `published: <time>`",
             level=ProblemLevel.NOTICE,
         )
-    yield from _unreadable_times(page)
+    times = (*_STARTED, *_DETECTED, *_RESOLVED, *_PUBLISHED)
+    yield from unreadable_times(page.path, page.metadata, *times)
     yield Document(
         id=origin.document_id(page.path),
         source=origin.name,
@@ -157,17 +165,6 @@ def _day(page: Page, text: str) -> date | None:
         if (found := next(dates_in(place), None)) is not None:
             return found
     return first_date(page.sections) or next(dates_in(text[:_OPENING]), None)
-
-
-def _unreadable_times(page: Page) -> Iterator[Problem]:
-    for key in (*_STARTED, *_DETECTED, *_RESOLVED, *_PUBLISHED):
-        value = page.metadata.get(key)
-        if value and parse_moment(value) is None:
-            yield Problem(
-                path=page.path,
-                reason=f"`{key}: {value}` is not a time; write it like 2026-06-18T14:02:00Z",
-                level=ProblemLevel.NOTICE,
-            )
 
 
 def _stated_section(page: Page, facts: IncidentFacts) -> Iterator[Section]:

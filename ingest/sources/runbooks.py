@@ -7,7 +7,7 @@ from collections.abc import Iterator, Sequence
 
 from ingest.documents import Document, Problem, ProblemLevel, RunbookFacts, Section, SourceKind
 from ingest.sources.files import read_text_files
-from ingest.sources.front_matter import moment, words
+from ingest.sources.front_matter import moment, unreadable_times, words
 from ingest.sources.outline import (
     code_lines,
     list_items,
@@ -23,11 +23,11 @@ _DIAGNOSIS = re.compile(
     r"^\W*(\d+\W+)?(diagnos|investigat|triage|troubleshoot|first steps?\b|what to check|checks?\b)",
     re.IGNORECASE,
 )
-_LEADS_TO_CAUSES = re.compile(
-    r"\b(causes?|caused|reasons?|due to|because)\b[^.!?]*:\s*$", re.IGNORECASE
-)
+_CAUSE_WORD = re.compile(r"\b(causes?|caused|reasons?|due to|because)\b", re.IGNORECASE)
+_SENTENCE_END = re.compile(r"[.!?]")
 _ALERT_NAME = re.compile(r"^(?=\w*[a-z])(?=\w*[A-Z])[A-Za-z]\w*$")
 _CAMEL_CASE = re.compile(r"[a-z0-9][A-Z]|[A-Z]{2}[a-z]")
+_WRITTEN = ("updated", "lastmod", "date")
 _SECTION_INDEXES = frozenset({"_index", "index"})
 
 
@@ -44,6 +44,7 @@ class RunbookSource(Place):
             if isinstance(page, Problem):
                 yield page
             elif page.sections:
+                yield from unreadable_times(page.path, page.metadata, *_WRITTEN)
                 yield read_runbook(page, self)
             elif page.stem not in _SECTION_INDEXES:  # Hugo's name a section and hold no text
                 yield Problem(
@@ -61,7 +62,7 @@ def read_runbook(page: Page, origin: Origin) -> Document:
         url=origin.url(page.locator),
         origin=page.path,
         sections=page.sections,
-        written_at=moment(page.metadata, "updated", "lastmod", "date"),
+        written_at=moment(page.metadata, *_WRITTEN),
         services=words(page.metadata, "services", "service"),
         regions=words(page.metadata, "regions", "region"),
         customers=words(page.metadata, "customers", "customer"),
@@ -102,7 +103,8 @@ def _causes(sections: Sequence[Section]) -> Iterator[str]:
 def _causes_after_a_sentence(sections: Sequence[Section]) -> Iterator[str]:
     for section in sections_under(sections, _DIAGNOSIS):
         for paragraph in paragraphs(section.text):
-            if _LEADS_TO_CAUSES.search(paragraph):
+            last = _SENTENCE_END.split(paragraph)[-1].rstrip()
+            if last.endswith(":") and _CAUSE_WORD.search(last):
                 rest = section.text[section.text.index(paragraph) + len(paragraph) :]
                 following = next(paragraphs(rest), None)
                 listed = rest if following is None else rest[: rest.index(following)]

@@ -39,7 +39,17 @@ def _construct_mapping(loader: _Loader, node: yaml.MappingNode) -> Mapping:
     return mapping
 
 
+def _construct_time(loader: _Loader, node: yaml.ScalarNode) -> object:
+    """A time that Python has none for (a leap second, the 31st of June) is the text that it was
+    written as: no reason to lose the document that it stands in."""
+    try:
+        return loader.construct_yaml_timestamp(node)
+    except ValueError:
+        return loader.construct_yaml_str(node)
+
+
 _Loader.add_constructor(yaml.resolver.BaseResolver.DEFAULT_MAPPING_TAG, _construct_mapping)
+_Loader.add_constructor("tag:yaml.org,2002:timestamp", _construct_time)
 
 
 def parse_yaml(text: str, path: str) -> Iterator[object | Problem]:
@@ -59,7 +69,7 @@ def parse_yaml(text: str, path: str) -> Iterator[object | Problem]:
             reason += " (a template that was not rendered? run `helm template` first)"
         yield Problem(path=path, line=place, reason=reason, affects=path)
     except (yaml.YAMLError, ValueError, TypeError, RecursionError) as error:
-        # ValueError: a date that does not exist; TypeError: a mapping as a key; ReaderError:
+        # ValueError: a number of thousands of digits; TypeError: a mapping as a key; ReaderError:
         # a control character, told in several lines of which the first says it.
         reason = str(error).partition("\n")[0]
         yield Problem(path=path, reason=f"broken YAML: {reason}", affects=path)

@@ -48,6 +48,8 @@ class ObservePolicy(Frozen):
     concurrency: int = 8
     before: timedelta = timedelta(hours=3)
     """How much past before the window is fetched for baselines."""
+    behind: timedelta = timedelta(minutes=3)
+    """Where the newest value of a source is older than this and a step, it is said."""
     seasons: SeasonPolicy = SeasonPolicy()
 
 
@@ -203,6 +205,7 @@ async def observe(
             ):
                 key = (item.metric, tuple(sorted(signal.labels.items())), signal.onset)
                 signals.setdefault(key, signal)
+    missing.extend(_behind(samples, window, policy.behind + step))
     seen = sorted(signals.values(), key=lambda s: (s.onset, s.query))
     bad = [signal for signal in seen if signal.bad]
     seasons: list[Season] = []
@@ -228,6 +231,23 @@ async def observe(
         components=tuple(sorted(filter(None, components))),
         regions=tuple(sorted(filter(None, regions))),
     )
+
+
+def _behind(samples: Sequence[Observed], window: Window, most: timedelta) -> list[str]:
+    """In words, where the newest value of all is older than ``most`` at the window's end.
+
+    Prometheus goes on with a last value for five minutes: a clock less wrong than that is not seen.
+    """
+    newest = max((one.series.times[-1] for one in samples if one.series.times.size), default=None)
+    if newest is None:
+        return []
+    silent = timedelta(seconds=window.end.timestamp() - float(newest))
+    if silent <= most:
+        return []
+    return [
+        f"metrics: no value in the last {silent / timedelta(minutes=1):.0f} minutes of what was "
+        "asked about: their clock is behind, or nothing is collected any more"
+    ]
 
 
 async def _seasons(

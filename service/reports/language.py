@@ -21,7 +21,7 @@ from service.llm.budget import Budget
 from service.reports.draft import Draft, DraftCause, DraftClaim, Findings, ReportWriter
 from service.reports.entailment import EntailmentPolicy
 from service.reports.evidence import EvidencePack, EvidencePolicy, evidence_for
-from service.reports.sentence_check import SentenceCheck, WrittenSentence
+from service.reports.sentence_check import NOT_ENGLISH, SentenceCheck, WrittenSentence
 from service.reports.untrusted import clean
 
 _SYSTEM = """\
@@ -29,6 +29,8 @@ You word incident reports for the engineer on call. You get a question, candidat
 already ranked, and numbered evidence. Rules:
 - Write short factual sentences. Each sentence cites the evidence that shows it: "evidence" is its \
 id; for text, "quote" is copied from it word for word; for a metric, quote is null.
+- Write in English, also where the question or the evidence is in another language; quote that as \
+it is, in quotation marks.
 - Use numbers, times and names only as the evidence gives them. Do not compute, round or guess.
 - Word each candidate by its id, most likely first, two or three sentences. Leave out what you \
 cannot support. Never invent a cause.
@@ -121,9 +123,11 @@ class LanguageWriter:
             notes.append(f"the language model {self._model.name}: {error}")
             return plain.model_copy(update={"notes": tuple(notes), "calls": budget.calls})
         if checked.share_kept < self._policy.least_kept:
+            foreign = sum(reason == NOT_ENGLISH for _, reason in checked.refused.values())
             notes.append(
                 f"the language model {self._model.name}: only {checked.kept} of its "
                 f"{checked.written} sentences held, so none is shown"
+                + (f" ({foreign} were not in English)" if foreign else "")
             )
             draft = plain
         else:

@@ -2,7 +2,7 @@
 
 The evidence it names must exist, a quotation must stand in it; every quotation, name, time and
 number must be there (``stated``); it must say what the sentence says (``entailment``) and how it
-says it (``assertions``).
+says it (``assertions``). All of these read English, so the sentence must be in it (``english``).
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ from pydantic import BaseModel, Field
 from service.reports.assertions import overstated
 from service.reports.clauses import Source, source_of
 from service.reports.draft import DraftClaim
+from service.reports.english import is_english
 from service.reports.entailment import EntailmentPolicy, contradicts, support, unsaid
 from service.reports.evidence import Evidence
 from service.reports.model import Citation, PassageCitation
 from service.reports.stated import unsupported
 from service.reports.untrusted import clean, holds_a_link
 
+NOT_ENGLISH = "it is not in English: only quotations may be in another language"
 _NO_LONGER = re.compile(r"\bno longer (?:firing|high|slow|failing|active)\b", re.IGNORECASE)
 
 
@@ -61,6 +63,8 @@ class SentenceCheck:
             return "it is empty"
         if holds_a_link(sentence.text):
             return "it holds a link"
+        if not is_english(text, self._names):
+            return NOT_ENGLISH
         sources: list[Source] = []
         for cited in sentence.citations:
             item = self._evidence.get(cited.evidence.strip().strip("[]"))

@@ -7,6 +7,9 @@ its attempt's number: what an owner says after having lost the job is refused (`
 
 A ``key`` makes a job unique for as long as its row exists, which is days after it is done: what
 another system sends again an hour later (Slack, a webhook) doesn't run again. ``prune`` ends that.
+
+A clock that is set back keeps nothing waiting that was meant for at once, or for a retry. A lease
+that was given by the clock of before is waited for, since its owner may well be alive.
 """
 
 from __future__ import annotations
@@ -124,7 +127,11 @@ class Jobs:
         now = self._connections.now()
         abandoned = and_(jobs.c.state == JobState.RUNNING, jobs.c.lease_until < now)
         wanted = () if kinds is None else (jobs.c.kind.in_(list(kinds)),)
-        due = and_(jobs.c.state == JobState.QUEUED, jobs.c.run_at <= now)
+        set_back = or_(
+            jobs.c.run_at == jobs.c.created_at,
+            and_(jobs.c.attempts > 0, jobs.c.run_at > now + LONGEST_RETRY),
+        )
+        due = and_(jobs.c.state == JobState.QUEUED, or_(jobs.c.run_at <= now, set_back))
         spent = update(jobs).where(abandoned, jobs.c.attempts >= jobs.c.max_attempts)
         # One statement; SQLite leaves the lock on the row out, and needs none: its writers queue.
         first = (

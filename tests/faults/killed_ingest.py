@@ -29,6 +29,7 @@ from typing import Any, NamedTuple
 import qdrant_edge as edge
 
 import ingest.sync as syncing
+from ingest import crew
 from ingest.chunking import ChunkingPolicy, chunk_document
 from ingest.corpus import read_source
 from ingest.documents import SourceKind
@@ -270,7 +271,7 @@ def _load_everything(root: Path) -> None:
 
 
 def main() -> None:
-    syncing._BATCH = 4
+    crew.BATCH = 4
     killing = Killing(Path(sys.argv[1]))
     for seed in range(int(sys.argv[2]), int(sys.argv[3]), 2):
         print(json.dumps(killing.differences(seed)), flush=True)

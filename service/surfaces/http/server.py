@@ -2,15 +2,21 @@
 
 On SIGTERM (or Ctrl-C) the server takes no more connections and no more jobs at once; questions
 that are being answered are finished, and jobs that are not finished in time go back to the queue
-for another server. A second signal waits for nothing.
+for another server. A second signal waits for nothing. Threads are not waited for: one that reads
+from a server that says nothing cannot be stopped, and what it would read is read again.
 """
 
 from __future__ import annotations
 
 import asyncio
+import logging
+import os
 import signal
 import socket
+import sys
+import threading
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from types import FrameType
 
@@ -22,6 +28,9 @@ from service.telemetry import configure_logging
 
 _GRACE_SECONDS = 10
 """What questions under way may take beyond the settings' deadline when the server goes down."""
+_THREADS = "why-thread"
+_THREAD_SECONDS = 1.0
+"""That a thread may take to end when all else has."""
 
 
 def serve(settings: Settings, announce: Callable[[str], None]) -> None:
@@ -34,6 +43,8 @@ def serve(settings: Settings, announce: Callable[[str], None]) -> None:
 
 
 async def _serve(settings: Settings, announce: Callable[[str], None]) -> None:
+    executor = ThreadPoolExecutor(thread_name_prefix=_THREADS)
+    asyncio.get_running_loop().set_default_executor(executor)
     app = create_app(settings)
     listener = _listen(settings)
     with listener:
@@ -50,6 +61,19 @@ async def _serve(settings: Settings, announce: Callable[[str], None]) -> None:
             told = welcome(settings, listener.getsockname()[1])
             server = _Server(config, on_start=lambda: announce(told), on_stop=app.state.drain)
             await server.serve(sockets=[listener])
+    _leave_threads(executor)
+
+
+def _leave_threads(executor: ThreadPoolExecutor) -> None:
+    """End the process where a thread is stuck: asyncio and Python would wait for it for ever."""
+    executor.shutdown(wait=False, cancel_futures=True)
+    for thread in threading.enumerate():
+        if thread.name.startswith(_THREADS):
+            thread.join(_THREAD_SECONDS)
+            if thread.is_alive():
+                logging.shutdown()
+                sys.stdout.flush()
+                os._exit(0)
 
 
 def welcome(settings: Settings, port: int) -> str:
