@@ -33,22 +33,24 @@ class Intent(StrEnum):
 
 
 _MACHINES = r"(?:clusters?|nodes?|machines?|hosts?|gpus?|servers?)"
+_SOON = r".{0,200}"
+"""Of one question; a longer gap would take quadratic time."""
 _RULES = tuple(
     (intent, re.compile(pattern, re.IGNORECASE))
     for intent, pattern in (
         (Intent.SHOW, r"^\s*(?:please\s+)?(?:show|plot|draw|graph|chart)\b|\b(?:chart|graph) of\b"),
         (
             Intent.FLEET,
-            rf"\b(?:which|what)\b.*\b{_MACHINES}\b.*\b(?:maintenance|attention|repair|replac|drain|"
+            rf"\b(?:which|what)\b{_SOON}\b{_MACHINES}\b{_SOON}\b(?:maintenance|attention|repair|replac|drain|"
             rf"idle|zombies?|unhealthy|worst|sick)|\bneeds? maintenance\b|\bzombie {_MACHINES}",
         ),
         (
             Intent.RUN,
-            r"\b(?:run|training|job)\b.*\b(?:healthy|converg\w+|diverg\w+|stuck|progress\w*)\b",
+            rf"\b(?:run|training|job)\b{_SOON}\b(?:healthy|converg\w+|diverg\w+|stuck|progress\w*)\b",
         ),
         (
             Intent.IMPACT,
-            r"\bwho(?:m|se)?\b.*\b(?:affected|hit|suffer\w*|impacted|notice\w*)\b|"
+            rf"\bwho(?:m|se)?\b{_SOON}\b(?:affected|hit|suffer\w*|impacted|notice\w*)\b|"
             r"\bwhich customers\b|\bblast radius\b|\bimpact\b|"
             r"\bhow many (?:customers|users|requests|orders)\b",
         ),

@@ -297,7 +297,7 @@ _PHRASES: tuple[tuple[re.Pattern[str], _Reader], ...] = tuple(
         ),
         (rf"\b(?:at|around|about)\s+(?P<at>{_TIME})", _around),
         (
-            r"\b(?:in|over|during|for)?\s*(?:the\s+)?(?:last|past)\s+(?P<amount>\d*)\s*"
+            r"\b(?:in|over|during|for)?\s*(?:the\s+)?(?:last|past)\s+(?:(?P<amount>\d+)\s*)?"
             r"(?P<unit>minutes?|mins?|hours?|days?|weeks?|h|d|m)\b",
             _last_span,
         ),

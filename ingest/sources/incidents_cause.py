@@ -29,7 +29,7 @@ _CAUSE_HEADING = re.compile(
 _FACTORS = re.compile(r"contributing factor|contributors|\btriggers?\b", re.IGNORECASE)
 _CAUSE_LINE = re.compile(
     r"^\s*(?:[-*+]\s+|\|\s*)?[*_`]*(?:probable |technical |likely )?root causes?[*_`]*\s*"
-    r"[:|][*_`]*\s*(?P<text>[^\s|].*?)\s*\|?\s*$",
+    r"[:|][*_`]*\s*(?P<text>[^\s|].*?)(?<!\s)\s*(?:\|\s*)?$",
     re.IGNORECASE,
 )
 

@@ -32,8 +32,8 @@ _LABELS = {
 _TIMES = frozenset({"started", "detected", "resolved"})
 _ZONED = re.compile(r"\d:\d\d(?::\d\d)?\s*(?:Z|UTC|[+-]\d\d:?\d\d)$")
 _LINE = re.compile(
-    r"^\s*(?:[-*+>]\s+|\|\s*)?[*_`]*(?P<label>[A-Za-z][A-Za-z ]{1,28}?)[*_`]*\s*[:|]\s*[*_`]*\s*"
-    r"(?P<value>\S.*?)\s*$"
+    r"^\s*(?:[-*+>]\s+|\|\s*)?[*_`]*(?P<label>[A-Za-z][A-Za-z ]{1,28}?)[*_`]*\s*[:|]\s*"
+    r"(?:[*_`]+\s*)?(?P<value>\S.*?)(?<!\s)\s*$"
 )
 _LONGEST = 80
 """Characters of a value; what is longer is prose that happens to have a colon in it."""

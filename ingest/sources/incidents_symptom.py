@@ -28,7 +28,7 @@ _BACKDROP = re.compile(
     r"^\W*(?:none|n/?a|tbd|all times|what|links?|these are|things that|list of)\b|<!--|\{\{",
     re.IGNORECASE,
 )
-_CELL = re.compile(r"^\s*\|.*\|\s*(?P<event>[^|]*\w[^|]*?)\s*\|\s*$")
+_CELL = re.compile(r"^\s*\|.*\|(?=[^|]*\w)(?P<event>[^|]*)\|\s*$")
 _FEWEST_WORDS = 3
 
 
@@ -53,7 +53,7 @@ def stated_symptom(title: str, sections: Sequence[Section], cause: str | None) -
 def _sentences(sections: Sequence[Section]) -> Iterator[str]:
     for section in sections:
         rows = (
-            row["event"]
+            row["event"].strip()
             for line, code in lines_with_code(section.text)
             if not code and (row := _CELL.match(line))
         )

@@ -64,7 +64,7 @@ def _plain(inline: str) -> str:
     return re.sub(r"[`*]|(?<!\w)_+|_+(?!\w)", "", text).strip()
 
 
-_ASCIIDOC_HEADING = re.compile(r"^(={1,6}|#{1,6})\s+(\S.*?)(?:\s+\1)?\s*$")
+_ASCIIDOC_HEADING = re.compile(r"^(={1,6}|#{1,6})\s+(\S.*?)(?:(?<!\s)\s+\1)?(?<!\s)\s*$")
 _ASCIIDOC_ATTRIBUTE = re.compile(r"^:([A-Za-z][\w-]*):\s*(.*)$")
 _ASCIIDOC_BLOCK = re.compile(r"^(-{4,}|\.{4,}|\+{4,}|/{4,}|_{4,}|\*{4,}|={4,}|```\w*|--)\s*$")
 _ASCIIDOC_VERBATIM = ("----", "....", "++++", "////", "```")

@@ -18,9 +18,9 @@ from typing import Any, NamedTuple
 
 from service.metrics.events import from_milliseconds
 from service.metrics.grafana_models import ManagedRule
-from service.metrics.source import Alert, Window
+from service.metrics.source import Alert, Window, without_secrets
 
-_TEXT = re.compile(r"^(?P<name>.*?) \{(?P<labels>.*?)\}(?: - .*)?$", re.DOTALL)
+_TEXT = re.compile(r"^(?>(?P<name>.*?) \{)(?P<labels>.*?)\}(?: - .*)?$", re.DOTALL)
 _NEXT_LABEL = re.compile(r",\s*(?=[A-Za-z_]\w*=)")
 _NOT_LABELS = frozenset({"alertname", "grafana_folder"})
 
@@ -99,11 +99,11 @@ def _fires(state: object) -> bool:
 
 def _identity(name: str, labels: Mapping[str, str]) -> _Identity:
     kept = {
-        key: value
+        key: without_secrets(value)
         for key, value in labels.items()
         if key not in _NOT_LABELS and not key.startswith("__")
     }
-    return _Identity(name, tuple(sorted(kept.items())))
+    return _Identity(without_secrets(name), tuple(sorted(kept.items())))
 
 
 def _labels(text: str) -> dict[str, str]:

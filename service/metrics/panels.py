@@ -26,7 +26,7 @@ LEAST_RATE = timedelta(minutes=5)
 """Shorter rates find fewer than two samples where metrics are scraped every other minute."""
 
 _VARIABLE = re.compile(
-    r"\$\{(?P<braced>\w+)(?:\.[^:}]*)?(?::(?P<format>[^}]*))?\}"
+    r"\$\{(?P<braced>\w+)(?:\.[^:}$]*)?(?::(?P<format>[^}$]*))?\}"
     r"|\[\[(?P<square>\w+)(?::\w+)?\]\]|\$(?P<plain>\w+)"
 )
 _MATCHER = re.compile(

@@ -20,6 +20,7 @@ from service.metrics.events import (
 )
 from service.metrics.links import graph_link
 from service.metrics.prometheus_api import CHECK_TOKEN, Answer, PrometheusApi
+from service.metrics.prometheus_bounds import LONGEST_QUOTE, bounded
 from service.metrics.source import (
     Alert,
     Change,
@@ -29,6 +30,7 @@ from service.metrics.source import (
     RangeResult,
     Series,
     Window,
+    without_secrets,
 )
 
 TIMEOUT_SECONDS = 10.0
@@ -37,7 +39,6 @@ MAX_SERIES = 500
 MAX_POINTS = 500_000
 MAX_METADATA = 20_000
 """Metrics whose metadata is asked for at most."""
-LONGEST_QUOTE = 200
 
 
 class Bounds(NamedTuple):
@@ -102,8 +103,10 @@ class PrometheusSource:
     async def query_range(self, query: str, window: Window, step: timedelta) -> RangeResult:
         """Series come sorted by their labels.
 
-        Raises: MetricsUnavailable, MetricsTimeout, QueryRejected.
+        Raises: MetricsUnavailable, MetricsTimeout, QueryRejected, the last without asking for
+        what ``prometheus_bounds`` finds too much.
         """
+        bounded(query, window, step)
         fields = {
             "query": query,
             **_span(window),
@@ -131,7 +134,8 @@ class PrometheusSource:
             raise self._not_understood(what)
         # Where it was cut the last one may be incomplete.
         values = answer.data[:-1] if answer.cut else answer.data
-        return sorted(str(value) for value in values)
+        shown = str if label == "__name__" else without_secrets
+        return sorted(shown(str(value)) for value in values)
 
     async def metadata(self) -> dict[str, MetricMetadata]:
         """Of the targets that are scraped now; what they disagree about is left out."""

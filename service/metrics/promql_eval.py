@@ -12,13 +12,13 @@ comparison (``bool`` too) of scalars and vectors, matched one to one by ``on``/`
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Sequence
 from datetime import timedelta
 
 import numpy as np
 import promql_parser as ast
 
+from service.metrics.prometheus_bounds import bounded
 from service.metrics.promql_ranges import (
     RANGE_FUNCTIONS,
     Millis,
@@ -28,7 +28,7 @@ from service.metrics.promql_ranges import (
     newest_time,
     over_range,
 )
-from service.metrics.promql_text import parse_promql
+from service.metrics.promql_text import parse_promql, whole_match
 from service.metrics.promql_vectors import (
     AGGREGATIONS,
     ARITHMETIC,
@@ -45,9 +45,6 @@ from service.metrics.promql_vectors import (
 )
 from service.metrics.source import QueryRejected, Series, Window
 
-MAX_STEPS = 11_000
-"""As many points per series as Prometheus answers at most."""
-
 
 def evaluate(
     query: str, samples: Sequence[Samples], window: Window, step: timedelta
@@ -56,8 +53,9 @@ def evaluate(
 
     Series come sorted by their labels; steps without a value are absent.
 
-    Raises: QueryRejected, for bad PromQL, PromQL outside of the subset and too many steps.
+    Raises: QueryRejected, for bad PromQL, PromQL outside of the subset and what is too much.
     """
+    bounded(query, window, step)
     steps = _steps(window, step)
     with np.errstate(all="ignore"):
         answer = _Evaluation(samples, steps).value(_parse(query))
@@ -102,10 +100,6 @@ def _steps(window: Window, step: timedelta) -> Millis:
     start, end = (round(moment.timestamp() * 1000) for moment in (window.start, window.end))
     if end < start:
         raise QueryRejected(f"the window ends before it starts: {window.start} … {window.end}")
-    if (end - start) // every + 1 > MAX_STEPS:
-        raise QueryRejected(
-            f"more than {MAX_STEPS:,} points per series; ask for a longer step than {step}"
-        )
     return np.arange(start, end + 1, every, dtype=np.int64)
 
 
@@ -128,11 +122,11 @@ def _matcher(matcher: ast.Matcher) -> Callable[[dict[str, str]], bool]:
     if matcher.op == ast.MatchOp.NotEqual:
         return lambda labels: labels.get(name, "") != wanted
     try:
-        pattern = re.compile(wanted)
-    except re.error as error:
+        matches = whole_match(wanted)
+    except ValueError as error:
         raise QueryRejected(f"the pattern {wanted!r} of {name}: {error}") from error
     negated = matcher.op == ast.MatchOp.NotRe
-    return lambda labels: (pattern.fullmatch(labels.get(name, "")) is None) == negated
+    return lambda labels: matches(labels.get(name, "")) != negated
 
 
 class _Evaluation:

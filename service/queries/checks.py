@@ -7,7 +7,6 @@ before it is. What is refused comes with a reason that a person (or a model) can
 from __future__ import annotations
 
 import difflib
-import re
 from collections.abc import Iterable, Mapping
 from datetime import timedelta
 
@@ -15,6 +14,7 @@ import promql_parser as ast
 from pydantic import Field
 
 from ingest.documents import Frozen
+from service.metrics.promql_text import whole_match
 from service.queries.expressions import metrics_of, nodes, parse, selectors
 
 _NEAREST = 3
@@ -151,8 +151,8 @@ def _passes_empty(matcher: ast.Matcher) -> bool:
             return matcher.value == ""
         case ast.MatchOp.Re:
             try:
-                return re.fullmatch(matcher.value, "") is not None
-            except re.error:  # RE2 knows a few things that re doesn't: the source will say
+                return whole_match(matcher.value)("")
+            except ValueError:  # the source will say
                 return True
     # What excludes something lets through who never had it; `!= ""` is the exception.
     return bool(matcher.value)

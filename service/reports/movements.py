@@ -27,11 +27,12 @@ DOWN = re.compile(
 )
 _BACK = re.compile(r"\b(?:back|again|normal|recover\w*|afterwards|later)\b", re.IGNORECASE)
 _ABOUT = r"(?:about\s+|around\s+|nearly\s+|as much as\s+)?"
-_VALUE = r"(?P<{}>-?\d(?!\d?:\d\d).*)"
+_VALUE = r"(?P<{}>-?\d(?!\d?:\d\d).{})"
 _FROM_TO = re.compile(
-    rf"\bfrom\s+{_ABOUT}{_VALUE.format('one')}\s+to\s+{_ABOUT}{_VALUE.format('two')}"
+    rf"\bfrom\s+{_ABOUT}{_VALUE.format('one', '{0,200}')}(?<!\s)\s+to\s+"
+    rf"{_ABOUT}{_VALUE.format('two', '*')}"
 )
-_TO = re.compile(rf"\b(?:to|at)\s+{_ABOUT}{_VALUE.format('two')}")
+_TO = re.compile(rf"\b(?:to|at)\s+{_ABOUT}{_VALUE.format('two', '*')}")
 
 
 @dataclass(frozen=True, slots=True)

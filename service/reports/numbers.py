@@ -156,7 +156,9 @@ _VALUES = {word: number for number, word in enumerate(_ONES)} | {
 _POWERS = {"hundred": 100, "thousand": 1_000, "million": 1_000_000, "billion": 1_000_000_000}
 _ANY = "|".join([*_VALUES, *_POWERS])
 _WORDED = re.compile(rf"\b(?:{_ANY})(?:[\s-]+(?:and\s+)?(?:{_ANY}))*(?=\b|fold)", re.IGNORECASE)
-_AMOUNT = re.compile(r"(?<![\w.])(\d[\d,]*(?:\.\d+)?)\s+(hundred|thousand|million|billion)\b", re.I)
+_AMOUNT = re.compile(
+    r"(?<![\w.])(?<!\d,)(\d+(?:,\d+)*(?:\.\d+)?)\s+(hundred|thousand|million|billion)\b", re.I
+)
 _FOLDS = (
     (re.compile(r"\bdoubled\b", re.I), "rose 2-fold"),
     (re.compile(r"\btripled\b", re.I), "rose 3-fold"),

@@ -14,7 +14,9 @@ import unicodedata
 _LINK = re.compile(
     r"!?\[([^\[\]]*)\]\([^)\n]*\)?|<?\b(?:https?|ftp|data|javascript):\S+", re.IGNORECASE
 )
-_TAG = re.compile(r"</?\s*(?:evidence|candidates?|question|system|assistant|user)\b[^>]*>", re.I)
+_TAG = re.compile(
+    r"</?\s*(?:evidence|candidates?|question|system|assistant|user)\b(?:[^<>\n]*>)?", re.I
+)
 _INSTRUCTION = re.compile(
     r"\b(?:ignore|disregard|forget)\b[^.\n]{0,40}\b(?:above|previous|prior|earlier|instructions?|"
     r"evidence|rules?)\b"

@@ -1,17 +1,18 @@
 """Every regular expression of the product, and how it is called: found in the source itself.
 
-Untrusted text meets all of them sooner or later, so none is left out by name.
+Untrusted text meets all of them sooner or later, so none is left out by name. From the tree of a
+pattern come the texts that are hardest for it: the piece that each of its repetitions takes, many
+times, behind what the pattern wants before it.
 """
 
 from __future__ import annotations
 
 import ast
 import importlib
-import pkgutil
 import re
 from collections.abc import Iterator
 from pathlib import Path
-from types import ModuleType
+from re import _constants, _parser
 from typing import NamedTuple
 
 import ingest
@@ -20,8 +21,18 @@ import service
 _METHODS = frozenset(
     {"search", "match", "fullmatch", "finditer", "findall", "sub", "subn", "split"}
 )
-_NOT_IMPORTED = ("service.store.migrations", "service.testing")
+_NOT_LOOKED_AT = ("service.store.migrations", "service.testing")
 """Scripts of alembic, which only it can import, and fakes, which meet no untrusted text."""
+_CATEGORIES = {
+    _constants.CATEGORY_DIGIT: r"\d",
+    _constants.CATEGORY_NOT_DIGIT: r"\D",
+    _constants.CATEGORY_SPACE: r"\s",
+    _constants.CATEGORY_NOT_SPACE: r"\S",
+    _constants.CATEGORY_WORD: r"\w",
+    _constants.CATEGORY_NOT_WORD: r"\W",
+}
+_MANY = 10
+"""Repetitions from which on a pattern is said to repeat something."""
 
 
 class Use(NamedTuple):
@@ -34,20 +45,22 @@ class Use(NamedTuple):
 
 def uses() -> list[Use]:
     """Every pattern at module level with each method called on it, and those written inline."""
-    modules = list(_modules())
-    called = {module: set(_calls(_tree(module))) for module in modules}
+    trees = dict(_sources())
+    called = {name: set(_calls(tree)) for name, tree in trees.items()}
     everywhere = set().union(*called.values())  # public ones are used where they are imported
     found: dict[tuple[str, int, str], Use] = {}
-    for module in modules:
-        for name, value in vars(module).items():
-            seen = called[module] if name.startswith("_") else everywhere
+    for place, tree in trees.items():
+        if not _makes_patterns(tree):
+            continue  # importing it would only take time
+        for name, value in vars(importlib.import_module(place)).items():
+            seen = called[place] if name.startswith("_") else everywhere
             methods = {method for other, method in seen if other == name} or {"search", "match"}
             for pattern in _patterns(value):
                 for method in methods:
-                    use = Use(f"{module.__name__}.{name}", pattern, method)
+                    use = Use(f"{place}.{name}", pattern, method)
                     found.setdefault((pattern.pattern, pattern.flags, method), use)
-        for method, text in _inline(_tree(module)):
-            use = Use(f"{module.__name__} (inline)", re.compile(text), method)
+        for method, text in _inline(tree):
+            use = Use(f"{place} (inline)", re.compile(text), method)
             found.setdefault((text, 0, method), use)
     return sorted(found.values(), key=lambda use: (use.place, use.pattern.pattern, use.method))
 
@@ -64,15 +77,75 @@ def apply(use: Use, text: str) -> None:
             getattr(use.pattern, use.method)(text)
 
 
-def _modules() -> Iterator[ModuleType]:
+def pumps(pattern: re.Pattern[str]) -> list[tuple[str, str]]:
+    """For each repetition in it: a text that leads there, and one that it takes once."""
+    found: list[tuple[str, str]] = []
+    _text_for(_parser.parse(pattern.pattern, pattern.flags), "", found)
+    return list(dict.fromkeys((before, piece) for before, piece in found if piece))
+
+
+def _text_for(tree: _parser.SubPattern, before: str, found: list[tuple[str, str]]) -> str:
+    """A text that the tree takes, more or less: what is around it is looked at by nobody."""
+    text = ""
+    for kind, value in tree:
+        match kind:
+            case _constants.LITERAL:
+                text += chr(value)
+            case _constants.NOT_LITERAL:
+                text += "b" if value == ord("a") else "a"
+            case _constants.ANY:
+                text += "a"
+            case _constants.IN:
+                text += _one_of(value)
+            case _constants.SUBPATTERN:
+                text += _text_for(value[-1], before + text, found)
+            case _constants.ATOMIC_GROUP:
+                text += _text_for(value, before + text, found)
+            case _constants.BRANCH:
+                ways = [_text_for(way, before + text, found) for way in value[1]]
+                text += ways[0]
+            case _constants.ASSERT | _constants.ASSERT_NOT:
+                _text_for(value[1], before + text, found)
+            case _constants.MAX_REPEAT | _constants.MIN_REPEAT | _constants.POSSESSIVE_REPEAT:
+                least, most, body = value
+                piece = _text_for(body, before + text, found)
+                if most >= _MANY:
+                    found.append((before + text, piece))
+                text += piece * least
+    return text
+
+
+def _one_of(members: list[tuple[object, object]]) -> str:
+    """A character of a class."""
+    kind = "".join(
+        {
+            _constants.LITERAL: lambda value: re.escape(chr(value)),
+            _constants.RANGE: lambda value: "-".join(re.escape(chr(end)) for end in value),
+            _constants.CATEGORY: lambda value: _CATEGORIES[value],
+            _constants.NEGATE: lambda value: "^",
+        }[kind](value)
+        for kind, value in members
+    )
+    likely = map(chr, [*range(ord("a"), ord("z") + 1), *range(32, 0x3000), *range(32)])
+    return next(filter(re.compile(f"[{kind}]").match, likely))
+
+
+def _sources() -> Iterator[tuple[str, ast.Module]]:
+    """The product's modules by name, parsed and not imported."""
     for package in (ingest, service):
-        for found in pkgutil.walk_packages(package.__path__, f"{package.__name__}."):
-            if not found.name.startswith(_NOT_IMPORTED):
-                yield importlib.import_module(found.name)
+        folder = Path(str(package.__file__)).parent
+        for file in sorted(folder.rglob("*.py")):
+            name = ".".join(file.relative_to(folder.parent).with_suffix("").parts)
+            if not name.startswith(_NOT_LOOKED_AT):
+                text = file.read_text(encoding="utf-8")
+                yield name.removesuffix(".__init__"), ast.parse(text)
 
 
-def _tree(module: ModuleType) -> ast.Module:
-    return ast.parse(Path(str(module.__file__)).read_text(encoding="utf-8"))
+def _makes_patterns(tree: ast.Module) -> bool:
+    return any(
+        isinstance(node, ast.Import) and any(one.name == "re" for one in node.names)
+        for node in ast.walk(tree)
+    )
 
 
 def _patterns(value: object) -> Iterator[re.Pattern[str]]:

@@ -17,7 +17,8 @@ from service.evaluation.reports import (
     render_reports,
 )
 from service.reports.extractive import EXTRACTIVE
-from tests.company import DATA
+from service.settings import Settings
+from tests.company import DATA, remembered
 
 CASES = """
 [[cases]]
@@ -44,10 +45,13 @@ answer = ""
 
 
 @pytest.fixture(scope="module")
-def result(tmp_path_factory: pytest.TempPathFactory) -> ReportsEvaluation:
+def result(company: Settings, tmp_path_factory: pytest.TempPathFactory) -> ReportsEvaluation:
+    """``company``: its documents are embedded already."""
     file = tmp_path_factory.mktemp("cases") / "reports.toml"
     file.write_text(CASES.format(config=DATA / "why.toml"))
-    return asyncio.run(evaluate_reports([file], offline_writers()))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("service.evaluation.reports.encoder_of", remembered)
+        return asyncio.run(evaluate_reports([file], offline_writers()))
 
 
 def test_the_cause_is_named_and_nothing_is_blamed_when_healthy(result: ReportsEvaluation) -> None:

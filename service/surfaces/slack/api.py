@@ -22,12 +22,13 @@ from urllib.parse import urlsplit
 
 from pydantic import JsonValue
 
+from ingest.redaction import without_known
 from service.settings import Settings, SettingsError
 from service.surfaces.slack.errors import SlackRefused, SlackUnavailable, SlackUnreached
 from service.surfaces.slack.mrkdwn import Message
 
 if TYPE_CHECKING:
-    from aiohttp import ClientSession
+    from aiohttp import ClientSession, TraceConfig
     from slack_sdk.web.async_client import AsyncWebClient
 
 SECONDS = 20
@@ -80,9 +81,7 @@ async def open_api(settings: Settings) -> AsyncIterator[SlackApi]:
             "WHY_SLACK_BOT_TOKEN to its bot token"
         )
     timeout = aiohttp.ClientTimeout(total=SECONDS)
-    redirects = aiohttp.TraceConfig()
-    redirects.on_request_redirect.append(_refuse_redirect)
-    async with aiohttp.ClientSession(timeout=timeout, trace_configs=[redirects]) as session:
+    async with aiohttp.ClientSession(timeout=timeout, trace_configs=[no_redirects()]) as session:
         yield SlackApi(
             AsyncWebClient(
                 token=settings.slack_bot_token.get_secret_value(),
@@ -117,7 +116,8 @@ class SlackApi:
             said = error.response
             reason = said.get("error") if hasattr(said, "get") else None
             needed = said.get("needed") if hasattr(said, "get") else None
-            raise SlackRefused(method, str(reason or "no reason given"), needed) from None
+            reason = self._said(reason) or "no reason given"
+            raise SlackRefused(method, reason, self._said(needed)) from None
         except (aiohttp.ClientError, SlackClientError, OSError, ValueError) as error:
             raise _failure(method, error) from None
         data = answer.data
@@ -181,7 +181,7 @@ class SlackApi:
                 thread_ts=thread,
             )
         except SlackApiError as error:
-            reason = str(error.response.get("error") or "no reason given")
+            reason = self._said(error.response.get("error")) or "no reason given"
             raise SlackRefused("files upload", reason) from None
         except (aiohttp.ClientError, SlackClientError, OSError, ValueError) as error:
             raise _failure("files upload", error) from None
@@ -208,6 +208,10 @@ class SlackApi:
         except (aiohttp.ClientError, OSError, ValueError) as error:
             raise _failure("response_url", error) from None
 
+    def _said(self, word: object) -> str | None:
+        """What Slack answered, without our token."""
+        return without_known(str(word), [self.client.token or ""]) if word else None
+
     def _is_slacks(self, url: str) -> bool:
         """Whether an address that came with a request is where Slack's own are."""
         there, own = urlsplit(url), urlsplit(self.client.base_url)
@@ -216,8 +220,17 @@ class SlackApi:
         return there.scheme == "https" and (there.hostname or "").endswith(".slack.com")
 
 
+def no_redirects() -> TraceConfig:
+    """For a session of aiohttp's, which else goes to whatever host a 307 names: with the message
+    that it was to send, or for the WebSocket that it was to open."""
+    from aiohttp import TraceConfig
+
+    config = TraceConfig()
+    config.on_request_redirect.append(_refuse_redirect)
+    return config
+
+
 async def _refuse_redirect(*_: object) -> None:
-    """Slack's client would send the message on to whatever host a 307 names."""
     import aiohttp
 
     raise aiohttp.ClientError("a redirect, which is not followed")

@@ -58,7 +58,7 @@ def is_help(text: str) -> bool:
 def typed(text: str) -> str:
     """What a person sees of a message's text: without mentions of people and groups."""
     text = re.sub(r"<[@!][^<>]*>", " ", text)
-    text = re.sub(r"<#[A-Z0-9]+\|?([^<>]*)>", r" \1 ", text)
+    text = re.sub(r"<#[A-Z0-9]+(?:\|([^<>]*))?>", r" \1 ", text)
     text = re.sub(r"<([^<|>]*)\|([^<>]*)>", r"\2", text)
     text = re.sub(r"<([^<>]*)>", r"\1", text)
     text = re.sub(r"&(?:lt|gt|amp);", lambda match: _ENTITIES[match[0]], text)

@@ -52,7 +52,7 @@ _MARKS = 100
 """Marks of citations in a piece."""
 _SPARE = 1
 """Blocks that are left free in a message, for a line that is added below it."""
-_TOKEN = re.compile(r"`[^`]*[^`\s][^`]*` ?|[^`\s]+ ?|` ?")
+_TOKEN = re.compile(r"`(?=[^`]*[^`\s])[^`]*` ?|[^`\s]+ ?|` ?")
 """A code span, or what is between it and the next space."""
 
 

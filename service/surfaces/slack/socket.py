@@ -14,13 +14,25 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
-from service.surfaces.slack.api import quiet_logger
+from service.surfaces.slack.api import no_redirects, quiet_logger
 from service.surfaces.slack.errors import SlackRefused
 
 if TYPE_CHECKING:
     from slack_bolt.async_app import AsyncApp
+    from slack_sdk.socket_mode.aiohttp import SocketModeClient
 
 _LOG = logging.getLogger(__name__)
+
+
+def socket_client(app: AsyncApp, app_token: str) -> SocketModeClient:
+    """The client that is to be connected; it follows no redirect."""
+    from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
+
+    client = AsyncSocketModeHandler(app, app_token, logger=quiet_logger()).client
+    redirects = no_redirects()
+    redirects.freeze()  # as a session does with those that it is made with
+    client.aiohttp_client_session.trace_configs.append(redirects)
+    return client
 
 
 @asynccontextmanager
@@ -30,10 +42,9 @@ async def socket_mode(app: AsyncApp, app_token: str) -> AsyncIterator[None]:
     Raises: SlackRefused, for a token that is none.
     """
     import aiohttp
-    from slack_bolt.adapter.socket_mode.aiohttp import AsyncSocketModeHandler
     from slack_sdk.errors import SlackApiError
 
-    client = AsyncSocketModeHandler(app, app_token, logger=quiet_logger()).client
+    client = socket_client(app, app_token)
     try:
         # ``connect`` would try for ever with a wrong token, too.
         client.wss_uri = await client.issue_new_wss_url()

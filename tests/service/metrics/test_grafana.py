@@ -200,6 +200,18 @@ def test_empty_refused_and_late_are_three_different_things() -> None:
     assert time.monotonic() - begun < 2.0
 
 
+def test_what_asks_for_too_much_reaches_no_prometheus_behind_it() -> None:
+    async def never(request: httpx.Request) -> httpx.Response:
+        raise AssertionError("it was asked")
+
+    second, range_ = timedelta(seconds=1), "rate(up[1000d])"
+    month = Window(start=WINDOW.end - timedelta(days=30), end=WINDOW.end)
+    with pytest.raises(QueryRejected, match="11,000 points"):
+        asked(grafana(never), lambda source: source.query_range("up", month, second))
+    with pytest.raises(QueryRejected, match="longer than 92d"):
+        asked(grafana(never), lambda source: source.query_range(range_, WINDOW, MINUTE))
+
+
 @pytest.mark.parametrize("status", [429, 500, 503])
 @pytest.mark.parametrize("path", ["/api/frontend/settings", "/api/datasources/proxy"])
 def test_a_passing_failure_is_tried_again(path: str, status: int) -> None:

@@ -236,6 +236,41 @@ def test_more_points_than_allowed_are_cut_by_whole_series(server: Server) -> Non
     assert {len(one.times) for one in result.series} == {5}
 
 
+LONG = Window(start=WINDOW.end - timedelta(days=30), end=WINDOW.end)
+
+
+@pytest.mark.parametrize(
+    ("query", "window", "step", "reason"),
+    [
+        ("up", LONG, timedelta(seconds=1), "more than 11,000 points per series.*longer step"),
+        ("up", WINDOW, timedelta(0), "step must be positive"),
+        ("rate(up[1000d])", WINDOW, MINUTE, "a range of 1000d is longer than 92d"),
+        ("topk(scalar(sum_over_time(up[1000d])), up)", WINDOW, MINUTE, "longer than 92d"),
+        ("max_over_time(rate(up[5m])[30d:1s])", WINDOW, MINUTE, "a subquery of more than 11,000"),
+        ("1 + -(max_over_time(up[30d:]))", WINDOW, MINUTE, "a subquery of more than 11,000"),
+        ("max_over_time(sum_over_time(up[4d:1m])[4d:1h])", WINDOW, MINUTE, "a subquery of more"),
+        ("(" * 100 + "up" + ")" * 100, WINDOW, MINUTE, "more than 64 brackets"),
+        ("a" * 30_000, WINDOW, MINUTE, "more than 20,000"),
+    ],
+)
+def test_what_asks_for_too_much_is_refused_and_not_asked(
+    server: Server, query: str, window: Window, step: timedelta, reason: str
+) -> None:
+    source = PrometheusSource(server.url)
+    with pytest.raises(QueryRejected, match=reason):
+        asked(source, lambda source: source.query_range(query, window, step))
+    assert server.asked == []
+
+
+@pytest.mark.parametrize(
+    "query",
+    ["increase(up[28d])", "max_over_time(rate(up[5m])[7d:1m])", "max_over_time(up[90d:1h])"],
+)
+def test_the_windows_of_service_levels_are_asked(server: Server, query: str) -> None:
+    server.replies = [success(matrix(1, 1))]
+    assert len(queried(PrometheusSource(server.url), query).series) == 1
+
+
 def test_a_huge_answer_is_read_up_to_the_limit_and_told(server: Server) -> None:
     server.replies = [success(matrix(400, 100))]
     result = queried(PrometheusSource(server.url, max_bytes=100_000))
