@@ -2,7 +2,7 @@ PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test bench lint audit sbom lock schema clean
+.PHONY: demo test coverage bench lint audit sbom lock schema clean
 
 # The bad night's morning: what a manager asks before 8 a.m.
 demo: $(VENV)/.installed
@@ -10,6 +10,10 @@ demo: $(VENV)/.installed
 	$(BIN)/why ask --config data/why.toml "Why did checkout fail last night?"
 
 test: $(VENV)/.installed-dev
+	$(BIN)/pytest --numprocesses 2 --dist worksteal
+
+# The same tests; counting which lines ran doubles the time that they take.
+coverage: $(VENV)/.installed-dev
 	$(BIN)/pytest --numprocesses 2 --dist worksteal --cov --cov-report=term
 
 # The section "Speed" of docs/benchmarks.md. BENCH="load start" measures only these.
