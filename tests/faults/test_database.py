@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import sqlite3
-import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -28,18 +27,6 @@ def bare(tmp_path: Path) -> Settings:
     return Settings(index_dir=tmp_path / "index", database_file=tmp_path / "why.db")
 
 
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    """A disk of its own, of 2 MiB."""
-    disk = tmp_path / "disk"
-    disk.mkdir()
-    mount = ["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(disk)]
-    if subprocess.run(mount, capture_output=True, check=False).returncode:
-        pytest.skip("mounting is not allowed here")
-    yield disk
-    subprocess.run(["umount", "--lazy", str(disk)], check=True)
-
-
 def fill(disk: Path) -> Path:
     """Leaves nothing; the file that does it."""
     ballast = disk / "ballast"
@@ -52,9 +39,10 @@ def fill(disk: Path) -> Path:
 
 
 def test_a_full_disk_keeps_no_half_of_anything_and_no_answer_from_its_reader(
-    bare: Settings, small_disk: Path
+    bare: Settings, small_disk: Callable[[int], Path]
 ) -> None:
-    settings = bare.model_copy(update={"database_file": small_disk / "why.db"})
+    disk = small_disk(2)
+    settings = bare.model_copy(update={"database_file": disk / "why.db"})
     reader = Reader(name="ana", audience=(EVERYONE,))
 
     async def scene() -> None:
@@ -64,7 +52,7 @@ def test_a_full_disk_keeps_no_half_of_anything_and_no_answer_from_its_reader(
         ):
             desk = Desk(workspace, database)
             first = await desk.ask(Asked(text="Why is it slow?"), reader, surface=Surface.CLI)
-            ballast = fill(small_disk)
+            ballast = fill(disk)
             second = await desk.ask(Asked(text="Why is it slow?"), reader, surface=Surface.CLI)
             assert isinstance(second.answer, Report)
             assert any("this answer is not kept" in line for line in second.answer.not_seen)

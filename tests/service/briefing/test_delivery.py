@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import datetime as dt
-import ipaddress
 import socket
 import ssl
 from collections.abc import AsyncIterator, Iterator
@@ -29,6 +28,7 @@ from service.store.database import Database
 from service.store.deliveries import DeliveryState
 from service.store.jobs import JobState
 from service.surfaces.slack.briefing import SlackTarget
+from service.testing.certificate import self_signed
 from service.worker import Worker
 from service.workspace import open_workspace
 from tests.service.surfaces.slack.house import CHECKOUT, SEC_RESPONSE, open_house
@@ -212,9 +212,9 @@ def test_a_password_does_not_travel_in_clear(tmp_path: Path) -> None:
 def test_the_connection_is_encrypted_and_the_certificate_checked(
     tmp_path: Path, bad_night: Briefing, security: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    certificate, key = certified(tmp_path)
+    certificate = self_signed(tmp_path)
     context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(certificate, key)
+    context.load_cert_chain(certificate.file, certificate.key)
     options = (
         {"tls_context": context, "require_starttls": True}
         if security == "starttls"
@@ -225,45 +225,9 @@ def test_the_connection_is_encrypted_and_the_certificate_checked(
         settings = mailing(tmp_path, port, smtp_security=security)
         with pytest.raises(NotDelivered, match=r"(?i)certificate"):
             asyncio.run(send(settings, bad_night))
-        monkeypatch.setenv("SSL_CERT_FILE", str(certificate))
+        monkeypatch.setenv("SSL_CERT_FILE", str(certificate.file))
         assert asyncio.run(send(settings, bad_night)) == 1
     assert len(inbox.mails) == 1
-
-
-def certified(folder: Path) -> tuple[Path, Path]:
-    """A certificate for 127.0.0.1 that nobody trusts yet, and its key."""
-    x509 = pytest.importorskip("cryptography.x509")
-    from cryptography.hazmat.primitives import hashes, serialization
-    from cryptography.hazmat.primitives.asymmetric import ec
-
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "localhost")])
-    now = dt.datetime.now(dt.UTC)
-    certificate = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(1)
-        .not_valid_before(now - dt.timedelta(days=1))
-        .not_valid_after(now + dt.timedelta(days=1))
-        .add_extension(
-            x509.SubjectAlternativeName([x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]),
-            critical=False,
-        )
-        .add_extension(x509.BasicConstraints(ca=True, path_length=None), critical=True)
-        .sign(key, hashes.SHA256())
-    )
-    places = folder / "certificate.pem", folder / "key.pem"
-    places[0].write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-    places[1].write_bytes(
-        key.private_bytes(
-            serialization.Encoding.PEM,
-            serialization.PrivateFormat.PKCS8,
-            serialization.NoEncryption(),
-        )
-    )
-    return places
 
 
 def test_it_is_posted_in_slack_once_within_its_limits(
