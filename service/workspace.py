@@ -21,7 +21,7 @@ from ingest.crew import Crew
 from ingest.documents import Frozen, SourceKind, UtcTime
 from ingest.encoders.base import Encoder, EncoderError
 from ingest.index import Index, IndexFailure, IndexStore, Scope
-from ingest.redaction import Redacted, redact_text
+from ingest.redaction import Redacted
 from ingest.sync import sync
 from ingest.sync_report import Progress, SyncReport
 from service.assembly import (
@@ -234,8 +234,7 @@ class Workspace:
         """Passages, best first. Raises: IndexFailure, EncoderError."""
         scope = Scope(audience=audience, as_of=as_of or self.moment(), kinds=kinds)
         async with self.knowledge() as knowledge:
-            # An endpoint for embeddings is somebody else's: no secret goes there either.
-            return await knowledge.retriever.search(redact_text(text), scope=scope, limit=limit)
+            return await knowledge.retriever.search(text, scope=scope, limit=limit)
 
     # -- what is behind them -------------------------------------------------------------------
 

@@ -20,6 +20,7 @@ from ingest.documents import Chunk
 from ingest.encoders.base import Encoder
 from ingest.encoders.bm25 import Bm25Encoder
 from ingest.index import FusionMethod, Hit, HybridQuery, Index, Scope
+from ingest.redaction import redact_text
 from service.retrieval.folding import fold, hand_of, spread
 from service.retrieval.passages import Passage, RetrievalPolicy
 from service.retrieval.rerank import Reranker
@@ -95,6 +96,7 @@ class Retriever:
         Raises: IndexFailure, EncoderError.
         """
         policy = self._policy
+        text = redact_text(text)  # an endpoint that embeds it is somebody else's
         dense = await asyncio.to_thread(self._encoder.embed_query, text) if policy.dense else None
         sparse = self._bm25.embed_query(text) if policy.sparse else None
         hits = await self._index.search(

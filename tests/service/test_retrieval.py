@@ -6,7 +6,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from random import Random
 
+import numpy as np
 import pytest
+from numpy.typing import NDArray
 
 from ingest.chunking import ChunkingPolicy
 from ingest.documents import SourceKind
@@ -258,3 +260,19 @@ def test_what_nothing_is_written_about_is_found_with_low_relevance(tmp_path: Pat
     assert seems_answered(known)
     assert not seems_answered(unknown)
     assert not seems_answered([])
+
+
+def test_a_secret_in_a_question_is_not_given_to_whoever_embeds_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked: list[str] = []
+    embed = HashingEncoder.embed_query
+
+    def recorded(encoder: HashingEncoder, text: str) -> NDArray[np.float32]:
+        asked.append(text)
+        return embed(encoder, text)
+
+    monkeypatch.setattr(HashingEncoder, "embed_query", recorded)
+    search(tmp_path, "the disk is full, AKIAIOSFODNN7EXAMPLQ", {"a.md": "# Disk\n\nFull.\n"}, 1)
+    assert asked[-1].startswith("the disk is full")
+    assert not [text for text in asked if "IOSFODNN7" in text]
