@@ -44,7 +44,7 @@ def bounded(query: str, window: Window, step: timedelta) -> None:
         raise QueryRejected(str(error)) from error
     except ValueError:
         return
-    for reason in _reasons(tree, window.duration):
+    if reason := next(_reasons(tree, window.duration), None):
         raise QueryRejected(f"{reason}: `{query[:LONGEST_QUOTE]}`")
 
 

@@ -53,7 +53,7 @@ def whole_match(pattern: str) -> Callable[[str], bool]:
     Whoever draws a panel writes patterns, and Python's engine backtracks. Rust's is of RE2's family
     like Prometheus' own, and takes linear time. Raises: ValueError.
     """
-    schema = core_schema.str_schema(pattern=f"^(?:{pattern})$", regex_engine="rust-regex")
+    schema = core_schema.str_schema(pattern=f"^(?s:{pattern})$", regex_engine="rust-regex")
     try:
         return SchemaValidator(schema).isinstance_python
     except SchemaError as error:
