@@ -47,15 +47,19 @@ def read_source(source: Source, *, redact_emails: bool) -> Reading:
     except Exception as error:
         # A source is the one place where anything can happen (a network, a disk, a plug-in),
         # and one that breaks must not take the others with it.
-        reading.problems.append(
-            Problem(
-                path=source.name,
-                reason=f"reading stopped with {type(error).__name__}: {redact_text(str(error))}; "
-                "what was indexed of this source before stays",
-                affects="",
-            )
-        )
+        why = f"reading stopped with {type(error).__name__}: {redact_text(str(error))}"
+        reading.problems.append(not_read(source, why))
     return reading
+
+
+def not_read(source: Source, why: str, advice: str = "") -> Problem:
+    """What protects all that is stored of a source which could not be read to its end."""
+    stays = "what was indexed of this source before stays"
+    return Problem(
+        path=source.name,
+        reason=f"{why}; {stays}. {advice}" if advice else f"{why}; {stays}",
+        affects="",
+    )
 
 
 def _told(problem: Problem) -> Problem:

@@ -33,9 +33,9 @@ from itertools import groupby
 from typing import Any, Protocol
 
 from ingest.chunking import ChunkingPolicy, chunk_document
-from ingest.corpus import Corpus, Reading, read_source
+from ingest.corpus import Corpus, Reading, not_read, read_source
 from ingest.crew import Embedded, batches, embed
-from ingest.documents import Chunk, Document, Problem, Source
+from ingest.documents import Chunk, Document, Source
 from ingest.encoders.base import Encoder, EncoderError
 from ingest.encoders.bm25 import Bm25Encoder
 
@@ -122,14 +122,9 @@ class Spread:
         async for source, result in self._results(reader, sources):
             reading = corpus.readings[source.name]
             if result is None:
-                reading.problems.append(
-                    Problem(
-                        path=source.name,
-                        reason=f"{TRIES} workers died while they read it; what was indexed of this "
-                        "source before stays. See whether they have the memory that it needs",
-                        affects="",
-                    )
-                )
+                why = f"{TRIES} workers died while they read it"
+                advice = "See whether they have the memory that it needs"
+                reading.problems.append(not_read(source, why, advice))
                 continue
             part, chunks = result
             reading.documents.update(part.documents)
@@ -141,19 +136,17 @@ class Spread:
         self, chunks: Sequence[Chunk], average_length: float
     ) -> AsyncIterator[Embedded]:
         embedder = _Embedder(self._open_encoder, average_length)
-        parts, lost = batches(chunks), list[Chunk]()
-        for again in (False, True):
-            lost = []
+        left = list(chunks)
+        for divided in (batches, _documents):
+            parts, left = divided(left), []
             async for part, embedded in self._results(embedder, parts):
                 if embedded is None:
-                    lost += part
+                    left += part
                 else:
                     yield embedded
-            if not again:
-                parts = [list(own) for _, own in groupby(lost, lambda chunk: chunk.document_id)]
-        if lost:
+        if left:
             raise WorkersLost(
-                f"{TRIES} workers each died while they embedded {_origins(lost)}; everything else "
+                f"{TRIES} workers each died while they embedded {_origins(left)}; everything else "
                 "is stored. See whether they have the memory that it needs, or take it out of its "
                 "source, and ingest again"
             )
@@ -295,6 +288,10 @@ def _parts(reading: Reading) -> Iterator[Reading]:
         if start == 0:
             part.problems, part.redacted = reading.problems, reading.redacted
         yield part
+
+
+def _documents(chunks: Sequence[Chunk]) -> list[Sequence[Chunk]]:
+    return [list(own) for _, own in groupby(chunks, lambda chunk: chunk.document_id)]
 
 
 def _origins(chunks: Sequence[Chunk]) -> str:

@@ -27,6 +27,8 @@ from ingest.documents import Chunk, SourceKind, ThreadFacts
 
 T = TypeVar("T")
 
+Shingles = frozenset[tuple[str, ...]]
+
 FIRST = 5
 """Places that one hand must not fill: what people and reports look at."""
 _RUN = 4
@@ -44,7 +46,7 @@ def fold(
 
     ``chunks``: one of each document, best first. ``same``: the share of common shingles, 0..1.
     """
-    kept: list[tuple[Chunk, frozenset[tuple[str, ...]], list[Chunk]]] = []
+    kept: list[tuple[Chunk, Shingles, list[Chunk]]] = []
     for chunk in chunks:
         runs = shingles(_body(chunk))
         for first, others, copies in kept:
@@ -57,7 +59,7 @@ def fold(
     return [(chunk, tuple(copies)) for chunk, _, copies in kept]
 
 
-def shingles(text: str) -> frozenset[tuple[str, ...]]:
+def shingles(text: str) -> Shingles:
     """Its runs of ``_RUN`` words, whatever stands between them; of a shorter text, itself."""
     words = _WORD.findall(text.casefold())
     if len(words) < _RUN:
@@ -97,9 +99,9 @@ def hand_of(chunk: Chunk) -> str:
 
 def _are_copies(
     one: Chunk,
-    runs: frozenset[tuple[str, ...]],
+    runs: Shingles,
     other: Chunk,
-    others: frozenset[tuple[str, ...]],
+    others: Shingles,
     same: float,
 ) -> bool:
     if one.kind not in _PROSE or other.kind not in _PROSE:

@@ -24,7 +24,7 @@ from ingest.redaction import redact_text
 from service.retrieval.folding import fold, hand_of, spread
 from service.retrieval.passages import Passage, RetrievalPolicy
 from service.retrieval.rerank import Reranker
-from service.retrieval.scores import DocumentScore, document_scores, relevance, scaled
+from service.retrieval.scores import DocumentScore, document_scores, scaled
 
 _log = logging.getLogger(__name__)
 
@@ -71,7 +71,7 @@ class Retriever:
         kept = spread(
             fold(shown, same=policy.same, limit=len(shown)),
             hand=lambda one: hand_of(one[0]),
-            relevant=lambda one: relevance(scores[one[0].document_id].evidence) >= policy.relevant,
+            relevant=lambda one: scores[one[0].document_id].relevance >= policy.relevant,
             most=policy.most_alike,
         )
         return [
@@ -79,7 +79,7 @@ class Retriever:
                 rank=rank,
                 chunk=hit.chunk,
                 score=scores[chunk.document_id].score,
-                relevance=relevance(scores[chunk.document_id].evidence),
+                relevance=scores[chunk.document_id].relevance,
                 dense=hit.dense,
                 sparse=hit.sparse,
                 copies=tuple(copy.document_id for copy in copies),

@@ -53,6 +53,16 @@ class DocumentScore(NamedTuple):
     score: float
     evidence: Evidence
 
+    @property
+    def relevance(self) -> float:
+        """How likely it is that the document answers the question, 0..1: a logistic regression.
+
+        Fitted on the first half of the benchmark's questions, each once with its answer in the
+        index and once without (``python -m bench.abstention --fit``).
+        """
+        cosine, said, says = self.evidence
+        return 1 / (1 + math.exp(4.56 - 2.10 * cosine - 3.52 * said - 3.40 * says))
+
 
 def document_scores(
     question: str, hits: Sequence[Hit], terms: Terms, policy: RetrievalPolicy
@@ -83,17 +93,6 @@ def document_scores(
         )
         for document, stages in scores.items()
     }
-
-
-def relevance(evidence: Evidence) -> float:
-    """How likely it is that a document answers the question, 0..1: a logistic regression.
-
-    Fitted on the first half of the benchmark's questions, each once with its answer in the index
-    and once without (``python -m bench.abstention --fit``).
-    """
-    return 1 / (
-        1 + math.exp(4.56 - 2.10 * evidence.cosine - 3.52 * evidence.said - 3.40 * evidence.says)
-    )
 
 
 def stage_scores(hits: Sequence[Hit], dense: float = 1.0, sparse: float = 1.0) -> dict[str, float]:
@@ -150,9 +149,9 @@ def named(names: AbstractSet[str], has: Mapping[str, AbstractSet[str]]) -> dict[
 
 def _rarity(terms: Iterable[T], texts: Collection[AbstractSet[T]]) -> dict[T, float]:
     """The inverse document frequency of each term among these texts."""
-    among = Counter(chain.from_iterable(texts))
+    count = Counter(chain.from_iterable(texts))
     return {
-        term: math.log1p((len(texts) - among[term] + 0.5) / (among[term] + 0.5)) for term in terms
+        term: math.log1p((len(texts) - count[term] + 0.5) / (count[term] + 0.5)) for term in terms
     }
 
 
