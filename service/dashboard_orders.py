@@ -37,13 +37,14 @@ from service.reports.model import Outcome
 from service.retrieval import Passage, Retriever
 from service.scope import QuestionScope, Vocabulary, mentioned, scope_of
 from service.settings import Settings
+from service.time_phrases import without_times
 
 FOLDER_UID = "why"
 FOLDER_TITLE = "Why"
 _PANELS = 12
 """Panels that are looked for."""
 _RELEVANT = 0.35
-"""Cosine below which a panel is not about the question, as ``InvestigationPolicy.relevant``."""
+"""Cosine below which a panel is not about the question."""
 _SAVED_BY = "Made by Why"
 
 
@@ -147,7 +148,9 @@ class DashboardMaker:
             return []
         reader = Scope(audience=self._audience, as_of=scope.as_of, kinds=(SourceKind.DASHBOARDS,))
         try:
-            found = await self._retriever.search(question, scope=reader, limit=_PANELS)
+            found = await self._retriever.search(
+                without_times(question), scope=reader, limit=_PANELS
+            )
         except (IndexFailure, EncoderError) as error:
             missing.append(f"the documents: {error}")
             return []

@@ -13,7 +13,8 @@ from datetime import timedelta
 from ingest.documents import Frozen
 from service.intent import Intent
 from service.reports.model import Report
-from service.scope import Vocabulary, has_time, mentioned
+from service.scope import Vocabulary, mentioned
+from service.time_phrases import has_time
 
 _COMPARE = re.compile(
     r"\b(?:(?:compared?|comparison)(?:\s+(?:it|that|this))?\s+(?:with|to)|(?:the\s+)?same\s+(?:as|on)|"

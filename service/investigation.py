@@ -63,6 +63,7 @@ from service.reports.phrases import name_of
 from service.reports.recheck import sample_again, whole_series
 from service.retrieval import Passage, Retriever
 from service.scope import QuestionScope, Vocabulary, mentioned
+from service.time_phrases import without_times
 
 _OF_A_CATALOG = 0.5
 _OF_METRICS = 0.8
@@ -82,7 +83,9 @@ class InvestigationPolicy(Frozen):
     related: int = 5
     charts: int = 3
     relevant: float = 0.35
-    """Cosine below which a passage is not about the question (when nothing else speaks for it)."""
+    """Cosine below which a passage is not about the question (when nothing else speaks for it).
+    The search's relevance is fitted to short questions: it refuses most descriptions of what was
+    felt, which are long (docs/benchmarks.md, Backtest)."""
     observe: ObservePolicy = ObservePolicy()
     signals: SignalPolicy = SignalPolicy()
     disturbances: DisturbancePolicy = DisturbancePolicy()
@@ -127,6 +130,8 @@ class Investigation:
     ) -> None:
         """``began``: when the question came, on ``time.monotonic``; else now."""
         self._question = question
+        self._topic = without_times(question)
+        """What is searched for: words for a moment are in pages about other moments."""
         self._scope = scope
         self._reader = reader
         self._means = means
@@ -140,12 +145,12 @@ class Investigation:
         """Look at everything once, and report. Call it once."""
         self._tell(ScopeRead(scope=self._scope))
         with self._deadline.phase("retrieval"):
-            passages = await self._library.search(self._question, limit=self._policy.passages)
+            passages = await self._library.search(self._topic, limit=self._policy.passages)
             panels = await self._library.search(
-                self._question, limit=self._policy.panels, kinds=(SourceKind.DASHBOARDS,)
+                self._topic, limit=self._policy.panels, kinds=(SourceKind.DASHBOARDS,)
             )
             rules = await self._library.search(
-                self._question, limit=self._policy.rules, kinds=(SourceKind.ALERTS,)
+                self._topic, limit=self._policy.rules, kinds=(SourceKind.ALERTS,)
             )
         self._tell(passages_found(passages))
         with self._deadline.phase("metrics"):
@@ -276,7 +281,7 @@ class Investigation:
         if disturbance is None and observation.reached:
             return [], []
         text = (
-            self._question
+            self._topic
             if disturbance is None
             else in_words(disturbance, observation, policy=self._policy.disturbances)
         )
@@ -288,9 +293,8 @@ class Investigation:
         )
         if disturbance is None:
             # Nothing but the words speaks for these: only close ones count.
-            relevant = self._policy.relevant
             incidents, runbooks = (
-                [p for p in found if p.dense is not None and p.dense.score >= relevant]
+                [passage for passage in found if self._is_about_it(passage)]
                 for found in (incidents, runbooks)
             )
         found = [*incidents, *runbooks]
@@ -372,12 +376,15 @@ class Investigation:
         self._deadline.missing.extend(draft.notes)
         return draft
 
+    def _is_about_it(self, passage: Passage) -> bool:
+        return passage.dense is not None and passage.dense.score >= self._policy.relevant
+
     def _related(self, passages: Sequence[Passage]) -> list[PassageCitation]:
         """What is written about the question; panels open at the asked time."""
         found = [
             passage_citation(p.chunk, 0, len(p.chunk.text))
             for p in passages
-            if p.dense is not None and p.dense.score >= self._policy.relevant
+            if self._is_about_it(p)
         ][: self._policy.related]
         return [
             c.model_copy(update={"url": at_time(c.url, self._scope.window)})

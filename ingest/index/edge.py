@@ -26,13 +26,13 @@ from ingest.documents import Chunk
 from ingest.index import disk, schema
 from ingest.index.base import (
     EmbeddedChunk,
-    FusionMethod,
     Hit,
     HybridQuery,
     IndexFailure,
     Scope,
     StoredDocument,
 )
+from ingest.index.fusion import fused
 from ingest.index.generations import Generation, Manifest
 from ingest.index.layout import Layout, Quantization
 
@@ -284,7 +284,7 @@ def _point(embedded: EmbeddedChunk) -> edge.Point:
     )
 
 
-def _filter(conditions: schema.Conditions, ids: Iterable[str] | None = None) -> edge.Filter:
+def _filter(conditions: schema.Conditions) -> edge.Filter:
     must: list[Any] = [
         edge.FieldCondition(field, match=edge.MatchAny(list(values)))
         for field, values in conditions.any_of
@@ -295,8 +295,6 @@ def _filter(conditions: schema.Conditions, ids: Iterable[str] | None = None) -> 
     if conditions.written_since is not None:
         since = edge.RangeFloat(gte=float(conditions.written_since))
         must.append(edge.FieldCondition(schema.VISIBLE_FROM, range=since))
-    if ids is not None:
-        must.append(edge.HasIdCondition(set(ids)))
     must_not: list[Any] = [
         edge.FieldCondition(field, match=edge.MatchAny(list(values)))
         for field, values in conditions.none_of
@@ -339,8 +337,8 @@ def _scroll(
 def _search(shard: edge.EdgeShard, query: HybridQuery, layout: Layout) -> list[Hit]:
     """Both stages, then their fusion.
 
-    The engine would search again for the fusion's prefetches, at twice the time; they are
-    therefore narrowed to the ids that the stages found. The scope stays in every one of them.
+    The fusion is computed here, by Qdrant's formulas: the engine would search again for the
+    prefetches of a fusion, at twice the time.
     """
     scope = schema.within(query.scope)
     idf = edge.SearchParams(idf=edge.IdfParams(_filter(schema.visible_to(query.scope))))
@@ -360,32 +358,9 @@ def _search(shard: edge.EdgeShard, query: HybridQuery, layout: Layout) -> list[H
             ]
         )
     )
-    lists = [[(str(point.id), point.score) for point in answer] for answer in answers]
-    if len(lists) == 2:
-        fusion: Any = (
-            edge.Fusion.Rrf(schema.qdrant_rrf_k(query), list(query.weights))
-            if query.fusion is FusionMethod.RRF
-            else edge.Fusion.Dbsf()
-        )
-        fused = shard.query(
-            edge.QueryRequest(
-                2 * depth,
-                query=fusion,
-                prefetches=[
-                    edge.Prefetch(
-                        depth,
-                        query=stage,
-                        params=params,
-                        filter=_filter(scope, (chunk for chunk, _ in found)),
-                    )
-                    for (stage, params), found in zip(stages, lists, strict=True)
-                ],
-            )
-        )
-        ranked = [(str(point.id), point.score) for point in fused]
-    else:
-        ranked = lists[0]
-    best = schema.in_order(ranked)[: query.limit]
+    lists = [schema.in_order((str(one.id), one.score) for one in answer) for answer in answers]
+    ranked = schema.in_order(fused(query, *lists).items()) if len(lists) == 2 else lists[0]
+    best = ranked[: query.limit]
     return schema.hits(
         best,
         shard.retrieve(

@@ -38,6 +38,7 @@ from service.metrics.observe import Observation
 from service.metrics.signals import Signal
 from service.metrics.source import Change
 from service.metrics.table import table_of
+from service.retrieval.folding import says_the_same, words_but_names
 from service.scope import QuestionScope, mentioned
 
 
@@ -76,6 +77,9 @@ class RankingPolicy(Frozen):
     """… nor those with less than this share of the best one's."""
     least_known: float = 0.05
     """… nor, without metrics, what is only known with less than this."""
+    most_alike: int = 2
+    """Causes, without metrics, that incident reports state in the same words of another component:
+    somebody can write ten of these in a minute."""
     limit: int = 5
 
 
@@ -317,12 +321,32 @@ def rank_from_knowledge(
                 known=tuple(cause for _, cause in found),
             )
         )
-    return _shown(ranked, policy)
+    return _shown(_not_one_form(ranked, policy), policy)
+
+
+def _not_one_form(ranked: Sequence[RankedCause], policy: RankingPolicy) -> list[RankedCause]:
+    """Without those whose best report says what enough better ones say."""
+    kept: list[RankedCause] = []
+    stated: list[frozenset[str]] = []
+    for cause in _ordered(ranked):
+        best = cause.known[0]
+        if best.incident:
+            words = words_but_names(best.sentence, (*best.services, best.component or ""))
+            if sum(says_the_same(words, one) for one in stated) >= policy.most_alike:
+                continue
+            stated.append(words)
+        kept.append(cause)
+    return kept
+
+
+def _ordered(ranked: Sequence[RankedCause]) -> list[RankedCause]:
+    """The best first, ties by name."""
+    return sorted(ranked, key=lambda cause: (-cause.score, cause.component))
 
 
 def _shown(ranked: Sequence[RankedCause], policy: RankingPolicy) -> list[RankedCause]:
-    """The best first, ties by name; without what is far behind the best."""
-    ordered = sorted(ranked, key=lambda cause: (-cause.score, cause.component))
+    """The first five, without what is far behind the best."""
+    ordered = _ordered(ranked)
     best = ordered[0].score if ordered else 0.0
     return [c for c in ordered if c.score >= policy.least_share * best][: policy.limit]
 

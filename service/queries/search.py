@@ -30,6 +30,7 @@ from service.queries.wording import highest, kept_to, unit_of_values, unsaid_by
 from service.queries.words import wish_of, words
 from service.retrieval import Passage, Retriever
 from service.scope import QuestionScope
+from service.time_phrases import without_times
 
 
 class QuerySearch:
@@ -53,8 +54,7 @@ class QuerySearch:
         self._catalog = catalog
         self._policy = policy
         self._step = step_of(scope.window, policy)
-        time_words = [] if scope.reason.startswith("no time") else [scope.reason]
-        self._wish = wish_of(question, without=time_words)
+        self._wish = wish_of(question)
         self._named = (*scope.services, *scope.regions, *scope.customers)
         self._known: dict[str, dict[str, tuple[str, ...]]] = {}
         self._missing: list[str] = list(catalog.missing) if catalog else []
@@ -95,6 +95,7 @@ class QuerySearch:
         if self._retriever is None:
             self._missing.append("the documents: there is no index")
             return []
+        topic = without_times(self._question)
         found: list[Passage] = []
         for kind, limit in (
             (SourceKind.DASHBOARDS, self._policy.panels),
@@ -102,7 +103,7 @@ class QuerySearch:
         ):
             scope = self._reader.model_copy(update={"kinds": (kind,)})
             try:
-                found += await self._retriever.search(self._question, scope=scope, limit=limit)
+                found += await self._retriever.search(topic, scope=scope, limit=limit)
             except (IndexFailure, EncoderError) as error:
                 self._missing.append(f"the documents: {error}")
         return found
@@ -360,9 +361,12 @@ class QuerySearch:
         )
 
     def _told(self, chosen: str | None) -> tuple[Considered, ...]:
-        """What else there was: what could have been asked first, then what was refused."""
+        """What else there was: what could have been asked first, then what was refused (of a
+        model's queries first)."""
         others = [one for one in self._considered.values() if one.query != chosen]
-        refused = [one for one in others if one.refused][: self._policy.considered // 2]
+        refused = sorted(
+            (one for one in others if one.refused), key=lambda one: one.origin is not Origin.MODEL
+        )[: self._policy.considered // 2]
         usable = [one for one in others if not one.refused]
         return (*usable[: self._policy.considered - len(refused)], *refused)
 

@@ -7,10 +7,10 @@ and "usage", "tx" and "transmitted"): metrics are named by one person and asked 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable
 from enum import StrEnum
 
 from ingest.documents import Frozen
+from service.time_phrases import without_times
 
 _PIECE = re.compile(r"[A-Z]+(?=[A-Z][a-z])|[A-Z]?[a-z]+|[A-Z]+|\d+")
 _SAME = (
@@ -187,12 +187,9 @@ _BY = re.compile(
 _BETWEEN = re.compile(r"(?<!\s)\s*(?:,|/|&|\band\b)\s*(?:by\s+|per\s+)?", re.I)
 
 
-def wish_of(question: str, *, without: Iterable[str] = ()) -> Wish:
-    """What a question asks for; ``without``: phrases in it that say something else (its time, the
-    services that it names)."""
-    text = question
-    for phrase in without:
-        text = re.sub(re.escape(phrase), " ", text, flags=re.I)
+def wish_of(question: str) -> Wish:
+    """What a question asks for, whenever that is."""
+    text = without_times(question)
     top = _TOP.search(text)
     per = _PER.search(text)
     subject = _PER.sub(" ", _TOP.sub(" ", text))

@@ -7,7 +7,8 @@ of all that either has. Titles are left out, because giving each copy another on
 
 Texts that differ in a few words are still told apart by their folder, or, in chat, by who spoke:
 at most ``most_alike`` of the first five are of one of them, as long as others are relevant. The
-rest comes after the five, so nothing is lost.
+rest comes after the five, so nothing is lost. Incident reports are all in one folder, so of them a
+hand is known by what it writes, too: form letters state one cause, each of another component.
 
 Dashboard panels and alert rules are look-alikes by nature (one metric, twelve services) and no
 prose: of them only texts that are word for word the same are folded.
@@ -19,11 +20,11 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import PurePosixPath
 from typing import TypeVar
 
-from ingest.documents import Chunk, SourceKind, ThreadFacts
+from ingest.documents import Chunk, IncidentFacts, SourceKind, ThreadFacts
 
 T = TypeVar("T")
 
@@ -33,6 +34,9 @@ FIRST = 5
 """Places that one hand must not fill: what people and reports look at."""
 _RUN = 4
 """Words of a shingle."""
+_SAME_WORDS = 0.6
+"""Share of common words (Jaccard) from which two stated causes are one form. Of the real reports
+in the benchmarks no two reach .25, but for two reports of one event (docs/benchmarks.md)."""
 _PROSE = frozenset(
     {SourceKind.RUNBOOKS, SourceKind.INCIDENTS, SourceKind.SLACK, SourceKind.GLOSSARY}
 )
@@ -67,24 +71,62 @@ def shingles(text: str) -> Shingles:
     return frozenset(zip(*(words[start:] for start in range(_RUN)), strict=False))
 
 
-def spread(
-    ranked: Sequence[T], *, hand: Callable[[T], str], relevant: Callable[[T], bool], most: int
-) -> list[T]:
-    """The same items, with at most ``most`` of one ``hand`` among the first five.
+def forms(chunks: Sequence[Chunk]) -> dict[str, str]:
+    """Document → the first document, of these, whose incident report states the same cause.
 
-    One that is over it gives way to the best one after it that is ``relevant`` and of another
-    hand; where there is none it stays.
+    The same but for numbers and the names of services. What states no cause stands for itself.
+    """
+    first: dict[str, frozenset[str]] = {}
+    found: dict[str, str] = {}
+    for chunk in chunks:
+        facts = chunk.facts
+        if not isinstance(facts, IncidentFacts) or not facts.cause:
+            found[chunk.document_id] = chunk.document_id
+            continue
+        words = words_but_names(facts.cause, (*chunk.services, facts.component or ""))
+        same = (one for one, others in first.items() if says_the_same(words, others))
+        form = found[chunk.document_id] = next(same, chunk.document_id)
+        first.setdefault(form, words)
+    return found
+
+
+def words_but_names(text: str, names: Iterable[str]) -> frozenset[str]:
+    """The words of a text that are neither a number nor in one of these names."""
+    named = {word for name in names for word in _WORD.findall(name.casefold())}
+    words = frozenset(_WORD.findall(text.casefold()))
+    return frozenset(word for word in words - named if not word.isdigit())
+
+
+def says_the_same(words: frozenset[str], others: frozenset[str]) -> bool:
+    """Whether two stated causes are one but for a few words."""
+    return len(words & others) >= _SAME_WORDS * len(words | others)
+
+
+def spread(
+    ranked: Sequence[T],
+    *,
+    hands: Callable[[T], Sequence[str]],
+    relevant: Callable[[T], bool],
+    most: int,
+) -> list[T]:
+    """The same items, with at most ``most`` of one hand among the first five.
+
+    One that is over it gives way to the best one after it that is ``relevant`` and of fewer such
+    ``hands``; where there is none it stays.
     """
     waiting = list(ranked)
     first: list[T] = []
     seen: Counter[str] = Counter()
     while waiting and len(first) < FIRST:
+
+        def over(one: T) -> int:
+            return sum(seen[hand] >= most for hand in hands(one))
+
         best = waiting[0]
-        if seen[hand(best)] >= most:
-            others = (one for one in waiting if seen[hand(one)] < most and relevant(one))
-            best = next(others, best)
+        if over(best):
+            best = min((best, *filter(relevant, waiting[1:])), key=over)
         waiting.remove(best)
-        seen[hand(best)] += 1
+        seen.update(hands(best))
         first.append(best)
     return [*first, *waiting]
 

@@ -20,11 +20,12 @@ from ingest.documents import Chunk
 from ingest.encoders.base import Encoder
 from ingest.encoders.bm25 import Bm25Encoder
 from ingest.index import FusionMethod, Hit, HybridQuery, Index, Scope
+from ingest.index.fusion import scaled
 from ingest.redaction import redact_text
-from service.retrieval.folding import fold, hand_of, spread
+from service.retrieval.folding import fold, forms, hand_of, spread
 from service.retrieval.passages import Passage, RetrievalPolicy
 from service.retrieval.rerank import Reranker
-from service.retrieval.scores import DocumentScore, document_scores, scaled
+from service.retrieval.scores import DocumentScore, document_scores
 
 _log = logging.getLogger(__name__)
 
@@ -68,9 +69,10 @@ class Retriever:
         if self._reranker is not None:
             ranked = await self._reranked(self._reranker, text, ranked, scores, of_document)
         shown = [of_document[document][0].chunk for document in ranked]
+        form = forms(shown)
         kept = spread(
             fold(shown, same=policy.same, limit=len(shown)),
-            hand=lambda one: hand_of(one[0]),
+            hands=lambda one: (hand_of(one[0]), form[one[0].document_id]),
             relevant=lambda one: scores[one[0].document_id].relevance >= policy.relevant,
             most=policy.most_alike,
         )

@@ -22,15 +22,12 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from collections.abc import Set as AbstractSet
 from itertools import chain
-from statistics import fmean, stdev
 from typing import NamedTuple, TypeVar
 
 from ingest.encoders.identifiers import among, identifiers
 from ingest.index import Hit
+from ingest.index.fusion import scaled
 from service.retrieval.passages import RetrievalPolicy
-
-_SPREAD = 3
-"""Standard deviations around the mean that scores are scaled by, as in Qdrant's fusion."""
 
 T = TypeVar("T")
 
@@ -165,12 +162,3 @@ def _best(values: Mapping[str, float], of: Mapping[str, str]) -> dict[str, float
     for chunk, value in values.items():
         best[of[chunk]] = max(value, best.get(of[chunk], value))
     return best
-
-
-def scaled(scores: Sequence[float]) -> list[float]:
-    """So that the mean is a half and ``_SPREAD`` deviations reach 0 and 1."""
-    spread = stdev(scores) if len(scores) > 1 else 0.0
-    if spread == 0.0:
-        return [0.5] * len(scores)
-    mean = fmean(scores)
-    return [0.5 + (score - mean) / (2 * _SPREAD * spread) for score in scores]

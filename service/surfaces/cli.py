@@ -148,7 +148,7 @@ def _repairable() -> tuple[type[Exception], ...]:
     from ingest.index import IndexFailure
     from service.briefing.errors import BriefingError
     from service.llm.base import LlmError
-    from service.scope import ScopeError
     from service.settings import SettingsError
+    from service.time_phrases import ScopeError
 
     return (SettingsError, ScopeError, IndexFailure, EncoderError, LlmError, BriefingError)

@@ -15,9 +15,10 @@ from ingest.documents import SourceKind
 from service.assembly import open_engine
 from service.briefing.schedule import BRIEFING, Schedule
 from service.reports.model import Report
-from service.scope import ScopeError, Vocabulary, scope_of
+from service.scope import Vocabulary, scope_of
 from service.settings import Settings
 from service.store import Database, Job
+from service.time_phrases import ScopeError
 from service.worker import Worker
 from tests.ingest.sources.reading import errors, read, read_one, write
 from tests.service.store.stories import NIGHT, Clock, tell

@@ -37,8 +37,9 @@ from service.metrics.source import MetricsError, Window
 from service.queries.checks import CheckPolicy, Known, objections
 from service.reports.language import WrittenReport
 from service.reports.untrusted import clean
-from service.scope import ScopeError, Vocabulary, scope_of
+from service.scope import Vocabulary, scope_of
 from service.surfaces.http.alert_groups import SentGroup, asked_about
+from service.time_phrases import ScopeError
 from tests.encoders import HashingEncoder
 
 Target = Callable[[bytes], None]

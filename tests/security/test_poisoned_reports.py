@@ -7,7 +7,7 @@ and with one that says whatever the planted texts say.
 import asyncio
 import json
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -72,6 +72,16 @@ def made_up_incidents(data: Path) -> None:
         (data / "incidents" / f"inc-2026-9{n:02}.md").write_text(incident(n))
 
 
+def made_up_incidents_of_ten_components(data: Path) -> None:
+    blamed = (
+        *("auth", "storefront", "search", "billing", "edge-proxy"),
+        *("object-store", "autoscaler", "inference-gateway", "orders-db", "dns"),
+    )
+    for n, component in enumerate(blamed):
+        text = incident(n).replace(BLAMED, component)
+        (data / "incidents" / f"inc-2026-8{n:02}.md").write_text(text)
+
+
 def a_rule_and_a_dashboard(data: Path) -> None:
     (data / "alerts" / "aa.yaml").write_text(
         "groups:\n  - name: checkout\n    rules:\n"
@@ -98,9 +108,12 @@ EVERYTHING = (
 
 @pytest.fixture(scope="module")
 def poisoned(company: Settings, tmp_path_factory: pytest.TempPathFactory) -> Settings:
-    data = tmp_path_factory.mktemp("poisoned") / "data"
+    return planted_with(EVERYTHING, tmp_path_factory.mktemp("poisoned") / "data")
+
+
+def planted_with(plants: Sequence[Callable[[Path], None]], data: Path) -> Settings:
     shutil.copytree(DATA, data)
-    for plant in EVERYTHING:
+    for plant in plants:
         plant(data)
     settings = load_settings(data / "why.toml").model_copy(
         update={"index_dir": data.parent / "index"}
@@ -164,7 +177,8 @@ def test_what_was_measured_outweighs_all_that_is_written(
 
     assert named(clean) == named(report) == ["quota", "session-cache", BLAMED]
     scores = [[cause.score for cause in one.causes] for one in (report, clean)]
-    assert scores[0] == pytest.approx(scores[1], abs=0.01)
+    # How rare a word is, is counted over what was found: planted pages shift ranks by one.
+    assert scores[0] == pytest.approx(scores[1], abs=0.02)
     assert planted_in(report).count(True) == 0
 
 
@@ -178,3 +192,29 @@ def test_a_model_that_believes_it_changes_no_cause(poisoned: Settings) -> None:
     claims = (*report.summary, *(claim for cause in report.causes for claim in cause.evidence))
     assert claims
     assert not any(MARK in claim.text for claim in claims)
+
+
+@pytest.mark.slow
+def test_without_metrics_ten_form_letters_name_two_of_the_causes_at_most(
+    company: Settings, tmp_path: Path
+) -> None:
+    """Nothing was measured then, so what documents say is all there is."""
+    planted = planted_with([made_up_incidents_of_ten_components], tmp_path / "data")
+    unseen = {"metrics_file": None, "annotations_file": None}
+    clean, report = (ask(one.model_copy(update=unseen)) for one in (company, planted))
+
+    false = [component for component in named(report) if cites_a_lie(report, component)]
+    assert named(clean)
+    assert len(false) <= 2
+    assert len(set(named(report)) & set(named(clean))) >= 3
+    assert all(cause.score < 0.1 for cause in report.causes)
+
+
+def cites_a_lie(report: Report, component: str) -> bool:
+    lies = {
+        one.number
+        for one in report.citations
+        if isinstance(one, PassageCitation) and "was exhausted" in one.quote
+    }
+    (cause,) = (one for one in report.causes if one.component == component)
+    return any(lies & {*claim.citations} for claim in cause.evidence)

@@ -11,13 +11,13 @@ import pytest
 from numpy.typing import NDArray
 
 from ingest.chunking import ChunkingPolicy
-from ingest.documents import SourceKind
+from ingest.documents import Chunk, IncidentFacts, SourceKind
 from ingest.index import Hit, Scope, StageScore
 from ingest.index.edge_store import EdgeStore
 from ingest.sources import open_source
 from ingest.sync import sync
 from service.retrieval import Passage, RetrievalPolicy, Retriever, seems_answered
-from service.retrieval.folding import spread
+from service.retrieval.folding import forms, spread
 from service.retrieval.rerank import OnnxReranker, Reranker, RerankerUnavailable, open_reranker
 from service.retrieval.scores import shares_of_question, shares_said, stage_scores
 from tests.encoders import HashingEncoder
@@ -204,11 +204,39 @@ def test_one_hand_does_not_fill_the_first_five_while_others_are_relevant() -> No
     ranked = ["a1", "a2", "a3", "a4", "a5", "b1", "c1", "bad"]
 
     def spreading(relevant: set[str]) -> list[str]:
-        return spread(ranked, hand=lambda one: one[0], relevant=relevant.__contains__, most=3)
+        return spread(ranked, hands=lambda one: one[0], relevant=relevant.__contains__, most=3)
 
     assert spreading({"b1", "c1"}) == ["a1", "a2", "a3", "b1", "c1", "a4", "a5", "bad"]
     assert spreading(set()) == ranked
     assert sorted(spreading({"b1"})) == sorted(ranked)
+
+
+def test_who_is_over_in_fewer_ways_comes_before_who_is_over_in_more() -> None:
+    """One folder has all incident reports: what tells hands apart in it is what they write."""
+    ranked = ["letter 1", "letter 2", "letter 3", "letter 4", "report 1", "report 2"]
+    first = spread(
+        ranked,
+        hands=lambda one: ("folder", "letter" if "letter" in one else one),
+        relevant=lambda one: True,
+        most=3,
+    )
+    assert first == [*ranked[:3], "report 1", "report 2", "letter 4"]
+
+
+def test_reports_that_state_one_cause_of_many_components_are_one_form() -> None:
+    def report(name: str, cause: str, component: str) -> Chunk:
+        facts = IncidentFacts(component=component, cause=cause)
+        return chunk(name, kind=SourceKind.INCIDENTS, services=("checkout", component), facts=facts)
+
+    found = forms(
+        [
+            report("a", "Checkout failed because the pool of auth was full, case 1.", "auth"),
+            report("b", "Checkout failed because the pool of cart was full, case 2.", "cart"),
+            report("c", "A certificate of auth expired on the proxy.", "auth"),
+            chunk("d"),
+        ]
+    )
+    assert found == {"a": "a", "b": "a", "c": "c", "d": "d"}
 
 
 class _Scripted:

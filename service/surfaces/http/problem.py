@@ -26,9 +26,9 @@ from ingest.index import IndexFailure
 from service.actions.errors import ActionError, NotConfigured, NothingToPropose, NotWaiting
 from service.briefing.errors import BriefingError, NoSuchNight
 from service.learning import LearningError, NoSuchCause, Refused
-from service.scope import ScopeError
 from service.settings import SettingsError
 from service.store import BadCursor, Conflict, NotFound, StoreError
+from service.time_phrases import ScopeError
 
 MEDIA_TYPE = "application/problem+json"
 

@@ -32,7 +32,6 @@ from service.llm.base import LlmError
 from service.metrics.source import MetricsError
 from service.pages import page_of
 from service.readers import Reader
-from service.scope import ScopeError
 from service.settings import SettingsError
 from service.store import NotFound, StoreError, Surface
 from service.surfaces.mcp.found import SearchReply, search_reply
@@ -44,6 +43,7 @@ from service.surfaces.mcp.measured import (
 )
 from service.surfaces.mcp.reply import R, fitting
 from service.surfaces.mcp.told import AnswerReply, BriefingReply, answer_reply, briefing_reply
+from service.time_phrases import ScopeError
 from service.workspace import Asked
 
 READER = "why.reader"

@@ -26,7 +26,6 @@ from service.assembly import zone_of
 from service.desk import Desk
 from service.events import CausesRanked, Event, PassagesFound, ScopeRead, SignalsSeen
 from service.readers import Reader
-from service.scope import ScopeError
 from service.store import NotFound, StoredReport, Surface
 from service.store.jobs import Job
 from service.surfaces.slack.access import Access, Place, PlaceKind
@@ -44,6 +43,7 @@ from service.surfaces.slack.publishing import (
 )
 from service.surfaces.slack.sealed import Seal
 from service.surfaces.slack.tasks import Ask
+from service.time_phrases import ScopeError
 from service.workspace import Asked
 
 if TYPE_CHECKING:

@@ -218,12 +218,24 @@ def test_kinds_services_and_excluded_documents_narrow_the_search(play: Play) -> 
     play(scene)
 
 
-def reference_rrf(lists: list[list[str]], weights: tuple[float, float], k: int) -> dict[str, float]:
+def reference_rrf(lists: list[list[Hit]], weights: tuple[float, float], k: int) -> dict[str, float]:
     """Computed from the stages' lists; what ``HybridQuery`` says that Qdrant does."""
     scores: dict[str, float] = {}
     for found, weight in zip(lists, weights, strict=True):
-        for rank, name in enumerate(found, start=1):
-            scores[name] = scores.get(name, 0.0) + 1 / (k + rank / weight)
+        for rank, hit in enumerate(found, start=1):
+            scores[hit.chunk.id] = scores.get(hit.chunk.id, 0.0) + 1 / (k + rank / weight)
+    return scores
+
+
+def reference_dbsf(lists: list[list[Hit]]) -> dict[str, float]:
+    """The same of distribution-based score fusion: three deviations to each side are 0 and 1."""
+    scores: dict[str, float] = {}
+    for found in lists:
+        values = np.array([hit.score for hit in found])
+        low, high = (values.mean() + side * 3 * values.std(ddof=1) for side in (-1, 1))
+        for hit, value in zip(found, values, strict=True):
+            part = float((value - low) / (high - low))
+            scores[hit.chunk.id] = scores.get(hit.chunk.id, 0.0) + part
     return scores
 
 
@@ -245,11 +257,19 @@ def test_the_fused_list_is_what_the_stages_say(backend: Path | Qdrant) -> None:
         fused = await index.search(query(limit=2 * depth, **question))
         by_dense = await index.search(query(limit=depth, prefetch=depth, sparse=None))
         by_sparse = await index.search(query(limit=depth, prefetch=depth, dense=None))
-        lists = [[hit.chunk.id for hit in hits] for hits in (by_dense, by_sparse)]
+        lists = [by_dense, by_sparse]
         expected = reference_rrf(lists, question["weights"], question["rrf_k"])
         assert {hit.chunk.id: hit.score for hit in fused} == pytest.approx(expected, rel=1e-4)
         assert fused == sorted(fused, key=lambda hit: (-hit.score, hit.chunk.id))
-        assert [[hit.chunk.id for hit in by_rank(fused, side)] for side in STAGES] == lists
+        assert [[hit.chunk.id for hit in by_rank(fused, side)] for side in STAGES] == [
+            [hit.chunk.id for hit in hits] for hits in lists
+        ]
+        if depth > 1:
+            question |= {"fusion": FusionMethod.DBSF}
+            added = await index.search(query(limit=2 * depth, **question))
+            assert {hit.chunk.id: hit.score for hit in added} == pytest.approx(
+                reference_dbsf(lists), rel=1e-3, abs=1e-4
+            )
 
     with asyncio.Runner() as runner:
         opened = opened_store(backend)

@@ -237,6 +237,18 @@ def test_without_metrics_an_incident_of_the_asked_time_comes_first() -> None:
     assert names(causes) == ["billing", "session-cache"]
 
 
+def test_form_letters_that_blame_one_component_after_another_are_two_causes_at_most() -> None:
+    services = ("auth", "billing", "quota", "search", "session-cache")
+    letters = [
+        known(f"The pool of {name} was exhausted, case {n}.", name, services=("checkout", name))
+        for n, name in enumerate(services)
+    ]
+    true = known("A certificate expired.", "edge-proxy", services=("checkout",), rank=2)
+    causes = rank_from_knowledge([*letters, true], scope("checkout"), policy=POLICY)
+    assert len(causes) == 3
+    assert "edge-proxy" in names(causes)
+
+
 def test_an_incident_of_the_last_weeks_counts_more_than_an_old_one() -> None:
     seen = observation([signal("auth", "01:46"), *CASCADE[2:]])
 
