@@ -84,8 +84,8 @@ class InvestigationPolicy(Frozen):
     charts: int = 3
     relevant: float = 0.35
     """Cosine below which a passage is not about the question (when nothing else speaks for it).
-    The search's relevance is fitted to short questions: it refuses most descriptions of what was
-    felt, which are long (docs/benchmarks.md, Backtest)."""
+    The search's relevance is fitted to alerts: of incidents that are asked by what was felt it
+    refuses too many (docs/benchmarks.md)."""
     observe: ObservePolicy = ObservePolicy()
     signals: SignalPolicy = SignalPolicy()
     disturbances: DisturbancePolicy = DisturbancePolicy()

@@ -232,7 +232,9 @@ def _ago(match: re.Match[str], _: datetime, now: datetime) -> tuple[datetime, da
 def _between(match: re.Match[str], latest: datetime, _: datetime) -> tuple[datetime, datetime]:
     end = parse_time(match["until"], latest)
     since = match["since"]
-    if since.isdigit():  # "2 and 4 am", "11 and 1 am": the shorter of both
+    hour = _BEFORE_NOON.fullmatch(since)
+    if hour and re.search(rf"{_HALF}$", match["until"], re.IGNORECASE):
+        # "2 and 4 am", "1:30 and 3 pm", "11 and 1 am": the shorter of both.
         return max(parse_time(f"{since} {half}", end) for half in ("am", "pm")), end
     return parse_time(since, end), end
 
@@ -282,6 +284,7 @@ _CLOCK = re.compile(
     r"(?P<hour>\d{1,2})(?::(?P<minute>\d\d))?\s?(?P<half>am|pm|a\.m\.|p\.m\.)?\s?(?P<zone>Z|UTC)?",
     re.IGNORECASE,
 )
+_BEFORE_NOON = re.compile(r"(?:0?[1-9]|1[0-2])(?::\d\d)?")
 _SPAN = re.compile(
     r"(\d+(?:\.\d+)?)\s*(m|min|mins|minutes?|h|hours?|d|days?|w|weeks?)", re.IGNORECASE
 )
@@ -332,7 +335,7 @@ _DAYS = _compiled(
 _MOMENTS = (
     *_compiled(
         (
-            rf"(?:\b(?:between|from)\s)?\b(?P<since>{_TIME}|\d{{1,2}}(?=\s?{_TO}\s?\d{{1,2}}{_HALF}))"
+            rf"(?:\b(?:between|from)\s)?\b(?P<since>{_TIME}|\d{{1,2}}(?=\s?{_TO}\s?\d{{1,2}}(?::\d\d)?{_HALF}))"
             rf"\s?{_TO}\s?(?P<until>{_TIME})",
             _between,
         ),

@@ -8,7 +8,8 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from statistics import fmean, stdev
+
+import numpy as np
 
 from ingest.index.base import FusionMethod, HybridQuery
 
@@ -33,8 +34,9 @@ def fused(
 
 def scaled(scores: Sequence[float]) -> list[float]:
     """So that the mean is a half and ``_SPREAD`` deviations reach 0 and 1."""
-    spread = stdev(scores) if len(scores) > 1 else 0.0
-    if spread == 0.0:
-        return [0.5] * len(scores)
-    mean = fmean(scores)
-    return [0.5 + (score - mean) / (2 * _SPREAD * spread) for score in scores]
+    values = np.asarray(scores, np.float64)
+    if not len(values) or values.min() == values.max():
+        return [0.5] * len(values)
+    spread = 2 * _SPREAD * values.std(ddof=1)
+    scaled: list[float] = (0.5 + (values - values.mean()) / spread).tolist()
+    return scaled

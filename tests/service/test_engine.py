@@ -130,6 +130,21 @@ def test_without_metrics_the_documents_answer_and_the_report_says_so(company: Se
     assert any("metrics" in line for line in report.not_seen)
 
 
+def test_when_something_was_does_not_change_what_is_found_about_it(company: Settings) -> None:
+    """ "last" and "night" are words of other incidents, too."""
+    unseen = company.model_copy(update={"metrics_file": None, "annotations_file": None})
+    named = [
+        [cause.component for cause in ask(unseen, question).causes]
+        for question in (
+            "Why did checkout fail last night?",
+            "Why did checkout fail yesterday between 10 and 11 pm?",
+            "Why did checkout fail?",
+        )
+    ]
+    assert named[0] == named[1] == named[2]
+    assert named[0][0] == "payments"
+
+
 def test_without_metrics_and_without_anything_written_no_cause_is_invented(
     company: Settings,
 ) -> None:
