@@ -8,7 +8,7 @@ Everything is read by rule, in the zone of ``now``.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from datetime import UTC, datetime, time, timedelta
 from typing import NamedTuple
 
@@ -27,22 +27,23 @@ class Said(NamedTuple):
 
 def said_time(text: str, now: datetime) -> Said | None:
     """What the text says about when. Raises: ScopeError, OverflowError."""
-    found = dict(_phrases(text))
-    day, moment = found.get(_DAYS), found.get(_MOMENTS)
+    day, moment = _phrases(text)
     window = day.read(day.match, now, now) if day else None
     if moment is not None:
         window = moment.read(moment.match, min(now, window[1]) if window else now, now)
     if window is None:
         return None
-    phrases = sorted(found.values(), key=lambda one: one.match.start())
+    phrases = sorted(filter(None, (day, moment)), key=lambda one: one.match.start())
     return Said(*window, " ".join(one.match[0].strip() for one in phrases))
 
 
 def without_times(text: str) -> str:
     """The text without the words that say when: what it is about. As it is, if that is nothing."""
-    rest = text
-    for _, phrase in _phrases(text):
-        rest = rest.replace(phrase.match[0], " ", 1)
+    letters = list(text)
+    for phrase in filter(None, _phrases(text)):
+        start, end = phrase.match.span()
+        letters[start:end] = " " * (end - start)
+    rest = "".join(letters)
     return " ".join(rest.split()) if re.search(r"\w", rest) else text
 
 
@@ -140,15 +141,11 @@ class _Phrase(NamedTuple):
     read: _Reader
 
 
-def _phrases(text: str) -> Iterator[tuple[_Patterns, _Phrase]]:
+def _phrases(text: str) -> tuple[_Phrase | None, _Phrase | None]:
     """The first day and the first moment that the text names."""
     day = _first(_DAYS, text)
-    if day is not None:
-        yield _DAYS, day
     # "yesterday 22:00" is a time; "22:00" alone can be anything.
-    moment = _first((*_MOMENTS, *(_BARE if day else ())), text)
-    if moment is not None:
-        yield _MOMENTS, moment
+    return day, _first((*_MOMENTS, *(_BARE if day else ())), text)
 
 
 def _first(patterns: _Patterns, text: str) -> _Phrase | None:
@@ -320,7 +317,7 @@ _DAYS = _compiled(
                 _date,
             ),
             (
-                r"\b(?:(?:(?P<since>since)|on)\s)?(?P<date>\d{4}-\d\d-\d\d)(?![\w:-])(?!\s\d\d?:)",
+                r"(?<![\w-])(?:(?:(?P<since>since)|on)\s)?(?P<date>\d{4}-\d\d-\d\d)(?![\w:-])(?!\s\d\d?:)",
                 _date,
             ),
         )

@@ -154,7 +154,6 @@ class Wish(Frozen):
     ``rate``: whether a rate was asked for.
     """
 
-    text: str
     subject: frozenset[str]
     by: tuple[str, ...] = ()
     quantile: float | None = None
@@ -202,7 +201,6 @@ def wish_of(question: str) -> Wish:
         if label.lower() not in _STOP
     ]
     return Wish(
-        text=question,
         subject=words(subject),
         by=tuple(dict.fromkeys(by)),
         quantile=quantile,

@@ -1,7 +1,7 @@
 """Question → Passages: hybrid search over the index, ranked by document.
 
-Dense vectors find what was meant, BM25 finds what was written. Qdrant runs both and fuses their
-scores by chunk (distribution-based score fusion). That decides which chunks are looked at, and
+Dense vectors find what was meant, BM25 finds what was written. Qdrant runs both, and their scores
+are fused by chunk (distribution-based score fusion). That decides which chunks are looked at, and
 which passage of a document is shown. Which document comes first is decided over documents
 (``scores``): a page's best dense chunk and its best BM25 chunk agree on the page more often than
 on the chunk. A reranker, where there is one, reads the first of them again (``rerank``). Copies

@@ -87,6 +87,7 @@ def test_time_phrases_become_a_utc_window(question: str, start: str, end: str) -
         ("what changed since 01:30 in eu-west", "what changed in eu-west"),
         ("errors in the last two hours", "errors"),
         ("last night?", "last night?"),
+        ("is CVE-2026-11-10 fixed in 1.2.3-2026-11-10?",) * 2,
         ("XID 79 on gpu-eu-03 at 3 a.m.", "XID 79 on gpu-eu-03"),
         ("2 of 3 replicas at 100% and 10:1 fan-out", "2 of 3 replicas at 100% and 10:1 fan-out"),
         ("may 5 pods of 10-12 be lost, or 3 and 4?", "may 5 pods of 10-12 be lost, or 3 and 4?"),

@@ -164,8 +164,9 @@ def test_who_cannot_extend_the_lease_stops_before_it_ends(tmp_path: Path) -> Non
         job = await database.jobs.get(queued.id)
         assert job is not None
         assert job.lease_until is not None
-        other = sqlite3.connect(tmp_path / "why.db", isolation_level=None)
-        other.execute("BEGIN IMMEDIATE")  # the database is away
+        other = sqlite3.connect(tmp_path / "why.db", isolation_level=None, check_same_thread=False)
+        # The database is away. In a thread: the worker may be writing, and needs the loop to end.
+        await asyncio.to_thread(other.execute, "BEGIN IMMEDIATE")
 
         async def is_cancelled() -> bool:
             return bool(cancelled_at)
