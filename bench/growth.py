@@ -43,9 +43,6 @@ CONFIGURATIONS = {
     "int8": Layout(quantization=Quantization.INT8),
     "int8, ef 1024": Layout(quantization=Quantization.INT8, search_ef=1024),
     "int8, ef 2048": Layout(quantization=Quantization.INT8, search_ef=2048),
-    "int8, ef 2048, oversampling 4": Layout(
-        quantization=Quantization.INT8, search_ef=2048, oversampling=4
-    ),
     "binary": Layout(quantization=Quantization.BINARY, oversampling=4),
     "on disk": Layout(vectors_on_disk=True),
     "int8, rest on disk": Layout(quantization=Quantization.INT8, vectors_on_disk=True),

@@ -179,7 +179,7 @@ def processes(night: Night) -> Iterable[Family]:
     yield Family("process_open_fds", "gauge", "Open file descriptors.", descriptors)
     name = "container_memory_working_set_bytes"
     quota = {"service": "quota", "region": EU}
-    grown: Shape = lambda t: 6.5e4 * leaked_connections(t)  # noqa: E731
+    grown: Shape = lambda t: 6.5e4 * leaked_connections(t)  # noqa: E731 - for the type
     memory = night.gauge(name, quota, 4.1e8, spread=0.015, depth=0.05, event=grown)
     yield Family(name, "gauge", "Memory in use.", [memory])
 

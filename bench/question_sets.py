@@ -276,6 +276,6 @@ def _symptom(row: dict[str, str]) -> str:
 def _rules_in(tree: dict[str, Sequence[dict[str, object]]]) -> Iterator[dict[str, object]]:
     """Every rule below ``groups → services → exporters``."""
     for group in tree["groups"]:
-        for service in group.get("services") or ():  # type: ignore[attr-defined]
+        for service in group.get("services") or ():  # type: ignore[attr-defined] # it is YAML
             for exporter in service.get("exporters") or ():
                 yield from exporter.get("rules") or ()

@@ -77,7 +77,7 @@ async def measure(settings: Settings, commands: int, at_once: int) -> bool:
         url = f"http://127.0.0.1:{port}/slack/events"
         # In a thread with a loop of its own: the client must not wait for the server's.
         await asyncio.to_thread(_send_all, url, [first], 1)
-        while not (await database.jobs.counts())[JobState.DONE]:  # noqa: ASYNC110
+        while not (await database.jobs.counts())[JobState.DONE]:  # noqa: ASYNC110 - nor the queue
             await asyncio.sleep(0.1)
         took = await asyncio.to_thread(_send_all, url, questions, at_once)
         counts = await database.jobs.counts()

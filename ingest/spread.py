@@ -229,7 +229,7 @@ class _Worker:
             return [_row(number, result) for result in self._work.results(part)]
         except EncoderError as error:  # a result, too: raised here it would arrive as Ray's
             return [_row(number, error)]
-        except Exception:
+        except Exception:  # as above, with where it happened
             return [_row(number, RuntimeError(f"in a worker:\n{traceback.format_exc()}"))]
 
 

@@ -23,8 +23,9 @@ from service.causes.disturbances import (
     in_words,
 )
 from service.causes.knowledge import KnownCause, known_causes
-from service.causes.ranking import RankedCause, RankingPolicy, rank_causes, rank_from_knowledge
+from service.causes.ranking import RankedCause, RankingPolicy, rank_causes
 from service.causes.topology import Calls
+from service.causes.unmeasured import rank_from_knowledge
 from service.deadline import Deadline
 from service.events import (
     Event,

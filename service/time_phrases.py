@@ -39,7 +39,7 @@ def said_time(text: str, now: datetime) -> Said | None:
 
 def without_times(text: str) -> str:
     """The text without the words that say when: what it is about. As it is, if that is nothing."""
-    letters = list(text)
+    letters = list(_squeezed(text))
     for phrase in filter(None, _phrases(text)):
         start, end = phrase.match.span()
         letters[start:end] = " " * (end - start)
@@ -54,8 +54,8 @@ def has_time(text: str) -> bool:
 
 def named_period(text: str, now: datetime) -> tuple[datetime, datetime] | None:
     """A phrase such as "last night" as the whole of the text."""
-    for pattern, read in (*_DAYS, _LAST):
-        match = pattern.fullmatch(text.strip())
+    for pattern, read in (*_DAYS, *_PERIODS):
+        match = pattern.fullmatch(_squeezed(text))
         if match:
             return read(match, now, now)
     return None
@@ -142,10 +142,15 @@ class _Phrase(NamedTuple):
 
 
 def _phrases(text: str) -> tuple[_Phrase | None, _Phrase | None]:
-    """The first day and the first moment that the text names."""
+    """The first day and the first moment that the text names; spans are of its squeezed form."""
+    text = _squeezed(text)
     day = _first(_DAYS, text)
     # "yesterday 22:00" is a time; "22:00" alone can be anything.
     return day, _first((*_MOMENTS, *(_BARE if day else ())), text)
+
+
+def _squeezed(text: str) -> str:
+    return " ".join(text.split())
 
 
 def _first(patterns: _Patterns, text: str) -> _Phrase | None:
@@ -263,14 +268,15 @@ _AMOUNT = (
     "(?P<amount>"
     + "|".join(
         [
-            r"\d{1,6}(?:\.\d{1,6})?",
+            r"\d+(?:\.\d+)?",
             *(n.replace(" ", r"\s") for n in sorted(_NUMBERS, key=len)[::-1]),
         ]
     )
     + ")"
 )
 _UNIT = r"(?P<unit>minutes?|mins?|hours?|hrs?|days?|weeks?|h|d|m)\b"
-_HALF = r"\s?(?:am|pm|a\.m\.|p\.m\.)(?!\w)"
+_AM_PM = r"am|pm|a\.m\.|p\.m\."
+_HALF = rf"\s?(?:{_AM_PM})(?!\w)"
 _TIME = (
     r"(?:(?:\d{4}-\d\d-\d\d[T ])?"
     rf"(?:\d{{1,2}}:\d\d(?::\d\d)?(?:{_HALF})?|\d{{1,2}}{_HALF})"
@@ -278,7 +284,7 @@ _TIME = (
 )
 _TO = r"(?:\band\b|\bto\b|\buntil\b|[-–])"
 _CLOCK = re.compile(
-    r"(?P<hour>\d{1,2})(?::(?P<minute>\d\d))?\s?(?P<half>am|pm|a\.m\.|p\.m\.)?\s?(?P<zone>Z|UTC)?",
+    rf"(?P<hour>\d{{1,2}})(?::(?P<minute>\d\d))?\s?(?P<half>{_AM_PM})?\s?(?P<zone>Z|UTC)?",
     re.IGNORECASE,
 )
 _BEFORE_NOON = re.compile(r"(?:0?[1-9]|1[0-2])(?::\d\d)?")
@@ -323,24 +329,24 @@ _DAYS = _compiled(
         )
     )
 )
-[_LAST] = _compiled(
+_PERIODS = _compiled(
+    (
+        rf"(?:\b(?:between|from)\s)?\b(?P<since>{_TIME}|\d{{1,2}}(?=\s?{_TO}\s?\d{{1,2}}(?::\d\d)?{_HALF}))"
+        rf"\s?{_TO}\s?(?P<until>{_TIME})",
+        _between,
+    ),
+    (rf"\bsince\s(?P<since>{_TIME})", _since),
+    (rf"\b(?:at\s)?\b(?:at|around|about|on)\s(?P<at>{_TIME})", _around),
     (
         rf"\b(?:in|over|during|for)?\s?(?:the\s)?\b(?:last|past)\s(?:{_AMOUNT}\s?)?{_UNIT}",
         _last_span,
-    )
+    ),
 )
 _MOMENTS = (
+    *_PERIODS,
     *_compiled(
-        (
-            rf"(?:\b(?:between|from)\s)?\b(?P<since>{_TIME}|\d{{1,2}}(?=\s?{_TO}\s?\d{{1,2}}(?::\d\d)?{_HALF}))"
-            rf"\s?{_TO}\s?(?P<until>{_TIME})",
-            _between,
-        ),
-        (rf"\bsince\s(?P<since>{_TIME})", _since),
-        (rf"\b(?:at\s)?\b(?:at|around|about|on)\s(?P<at>{_TIME})", _around),
         (rf"\b{_AMOUNT}\s?{_UNIT}\sago\b", _ago),
+        (rf"(?:\bthe\s)?\b(?P<at>\d{{1,2}}(?::\d\d)?{_HALF})", _around),
     ),
-    _LAST,
-    *_compiled((rf"(?:\bthe\s)?\b(?P<at>\d{{1,2}}(?::\d\d)?{_HALF})", _around)),
 )
 _BARE = _compiled((rf"\b(?P<at>{_TIME})", _around))

@@ -38,5 +38,5 @@ def scaled(scores: Sequence[float]) -> list[float]:
     if not len(values) or values.min() == values.max():
         return [0.5] * len(values)
     spread = 2 * _SPREAD * values.std(ddof=1)
-    scaled: list[float] = (0.5 + (values - values.mean()) / spread).tolist()
-    return scaled
+    parts: list[float] = (0.5 + (values - values.mean()) / spread).tolist()
+    return parts

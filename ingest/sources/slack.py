@@ -153,6 +153,7 @@ def _posts(export: Export, days: Sequence[str], speech: Speech) -> list[_Post]:
                 latest.pop(str(message.get("deleted_ts")), None)
                 continue
             if event == "message_changed" and isinstance(message.get("message"), dict):
+                # isinstance narrows to a dict of anything; JSON's keys are text.
                 message = message["message"]  # type: ignore[assignment]
             if (post := _post(message, day, speech)) is not None:
                 latest[post.ts] = post

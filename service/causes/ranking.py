@@ -38,7 +38,6 @@ from service.metrics.observe import Observation
 from service.metrics.signals import Signal
 from service.metrics.source import Change
 from service.metrics.table import table_of
-from service.retrieval.folding import says_the_same, words_but_names
 from service.scope import QuestionScope, mentioned
 
 
@@ -226,11 +225,11 @@ def rank_causes(
                     first=first,
                 )
             )
-    shown = _shown(_share_of_what_there_was(ranked, policy), policy)
-    likely = confidences([cause.score for cause in shown], policy.confidence)
+    five = shown(_share_of_what_there_was(ranked, policy), policy)
+    likely = confidences([cause.score for cause in five], policy.confidence)
     return [
         cause.model_copy(update={"confidence": round(chance, 3)})
-        for cause, chance in zip(shown, likely, strict=True)
+        for cause, chance in zip(five, likely, strict=True)
     ]
 
 
@@ -284,69 +283,14 @@ def _telling(component: RankedComponent | None) -> tuple[MetricKind, ...]:
     return tuple(sorted((k for k, v in kinds.items() if v > least), key=lambda k: (-kinds[k], k)))
 
 
-def rank_from_knowledge(
-    known: Sequence[KnownCause], scope: QuestionScope, *, policy: RankingPolicy
-) -> list[RankedCause]:
-    """Causes when no metrics could be seen: what documents say, and nothing more.
-
-    An incident that happened inside the asked window is about the question itself.
-    """
-    best: dict[str, list[tuple[float, KnownCause]]] = {}
-    for cause in known:
-        # A report that blames no known component stands for itself.
-        component = cause.component or cause.title
-        if not _concerns(cause, scope):
-            continue
-        same_time = cause.happened is not None and scope.window.contains(cause.happened)
-        relevance = _by_rank(cause, policy)
-        if cause.incident:
-            relevance *= 1.0 if cause.confirmed else policy.unconfirmed
-            relevance *= recurrence(cause.happened, scope.as_of, policy.recurrence)
-        else:
-            relevance *= policy.runbook
-        support = cause.trust * (0.5 * relevance + 0.5 * same_time)
-        best.setdefault(component, []).append((support, cause))
-    ranked = []
-    for component, found in best.items():
-        found.sort(key=lambda item: (-item[0], item[1].rank))
-        parts = ScoreParts(knowledge=policy.knowledge * found[0][0])
-        if parts.total < policy.least_known:
-            continue
-        ranked.append(
-            RankedCause(
-                component=component,
-                region=None,
-                score=round(parts.total, 4),
-                parts=parts,
-                known=tuple(cause for _, cause in found),
-            )
-        )
-    return _shown(_not_one_form(ranked, policy), policy)
-
-
-def _not_one_form(ranked: Sequence[RankedCause], policy: RankingPolicy) -> list[RankedCause]:
-    """Without those whose best report says what enough better ones say."""
-    kept: list[RankedCause] = []
-    stated: list[frozenset[str]] = []
-    for cause in _ordered(ranked):
-        best = cause.known[0]
-        if best.incident:
-            words = words_but_names(best.sentence, (*best.services, best.component or ""))
-            if sum(says_the_same(words, one) for one in stated) >= policy.most_alike:
-                continue
-            stated.append(words)
-        kept.append(cause)
-    return kept
-
-
-def _ordered(ranked: Sequence[RankedCause]) -> list[RankedCause]:
+def in_order(ranked: Sequence[RankedCause]) -> list[RankedCause]:
     """The best first, ties by name."""
     return sorted(ranked, key=lambda cause: (-cause.score, cause.component))
 
 
-def _shown(ranked: Sequence[RankedCause], policy: RankingPolicy) -> list[RankedCause]:
+def shown(ranked: Sequence[RankedCause], policy: RankingPolicy) -> list[RankedCause]:
     """The first five, without what is far behind the best."""
-    ordered = _ordered(ranked)
+    ordered = in_order(ranked)
     best = ordered[0].score if ordered else 0.0
     return [c for c in ordered if c.score >= policy.least_share * best][: policy.limit]
 
@@ -385,7 +329,7 @@ def _decay(lag: timedelta, scale: timedelta) -> float:
     return math.exp(-lag / scale)
 
 
-def _by_rank(cause: KnownCause, policy: RankingPolicy) -> float:
+def by_rank(cause: KnownCause, policy: RankingPolicy) -> float:
     return 1.0 / (1.0 + policy.knowledge_rank * (cause.rank - 1))
 
 
@@ -421,7 +365,7 @@ def _relevance(
         role = policy.analogy
     else:
         return 0.0  # to be named as the victim is not to be blamed
-    return kind * role * _by_rank(cause, policy) * cause.trust
+    return kind * role * by_rank(cause, policy) * cause.trust
 
 
 def _only_suffers(
@@ -433,8 +377,3 @@ def _only_suffers(
         and parts.change == 0.0
         and not any(_is_shortage(s) for s in signals)
     )
-
-
-def _concerns(cause: KnownCause, scope: QuestionScope) -> bool:
-    asked = {*scope.services}
-    return not asked or bool(asked & {*cause.services, *cause.mentions})

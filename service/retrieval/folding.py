@@ -117,11 +117,11 @@ def spread(
     waiting = list(ranked)
     first: list[T] = []
     seen: Counter[str] = Counter()
+
+    def over(one: T) -> int:
+        return sum(seen[hand] >= most for hand in hands(one))
+
     while waiting and len(first) < FIRST:
-
-        def over(one: T) -> int:
-            return sum(seen[hand] >= most for hand in hands(one))
-
         best = waiting[0]
         if over(best):
             best = min((best, *filter(relevant, waiting[1:])), key=over)

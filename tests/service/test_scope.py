@@ -32,6 +32,7 @@ def scope(question: str, **options: str) -> QuestionScope:
         ("what broke in the past hour", "11-12 06:30", "11-12 07:30"),
         ("what changed since 01:30", "11-12 01:30", "11-12 07:30"),
         ("what changed since 22:15", "11-11 22:15", "11-12 07:30"),
+        ("what changed since\n 22:15", "11-11 22:15", "11-12 07:30"),
         ("failed jobs since midnight", "11-12 00:00", "11-12 07:30"),
         ("failed jobs since noon", "11-11 12:00", "11-12 07:30"),
         ("failed jobs since yesterday", "11-11 00:00", "11-12 07:30"),
@@ -102,6 +103,7 @@ def test_what_says_when_is_not_what_a_question_is_about(question: str, topic: st
     [
         ({"since": "last night"}, "11-11 18:00", "11-12 07:30"),
         ({"since": "2 hours ago"}, "11-12 05:30", "11-12 07:30"),
+        ({"since": "around 02:00"}, "11-12 01:00", "11-12 03:00"),
         (
             {"since": "2026-11-12T01:30+01:00", "until": "2026-11-12T03:00Z"},
             "11-12 00:30",
@@ -131,6 +133,11 @@ def test_the_future_is_not_asked_for() -> None:
 def test_a_time_that_cannot_be_read_is_refused_with_an_example(text: str) -> None:
     with pytest.raises(ScopeError, match=r"cannot read|write for example"):
         scope("what happened", since=text)
+
+
+def test_a_time_beyond_the_calendar_is_refused() -> None:
+    with pytest.raises(ScopeError, match="further away than a calendar reaches"):
+        scope("errors in the last 99999999999 days")
 
 
 def test_a_window_that_ends_before_it_starts_is_refused() -> None:

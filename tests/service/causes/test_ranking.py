@@ -7,8 +7,9 @@ import numpy as np
 
 from service.causes.disturbances import DisturbancePolicy, asked_about, find_disturbances
 from service.causes.knowledge import KnownCause, speaks_of
-from service.causes.ranking import RankedCause, RankingPolicy, rank_causes, rank_from_knowledge
+from service.causes.ranking import RankedCause, RankingPolicy, rank_causes
 from service.causes.topology import Calls
+from service.causes.unmeasured import rank_from_knowledge
 from service.metrics.kinds import MetricKind, Nature
 from service.metrics.observe import Observation
 from service.metrics.source import Series
