@@ -45,6 +45,7 @@ class _Opened:
         self.manifest = manifest
         self.lock = lock
         self.users = 0
+        self.was_published = False
 
 
 class EdgeStore:
@@ -95,6 +96,7 @@ class EdgeStore:
         with self._reported():
             _write_atomically(self._root / "CURRENT", index.name, self._root / index.name)
         index.mark_published()
+        self._opened[index.name].was_published = True
         await asyncio.to_thread(self._drop, self._names() - {index.name})
 
     async def aclose(self) -> None:
@@ -116,6 +118,7 @@ class EdgeStore:
                     lock.release()
                     raise
                 opened = self._opened[name] = _Opened(shard, manifest, lock)
+            opened.was_published |= not is_new
             return self._shared(name, opened, is_new=is_new)
 
     async def _create(self, manifest: Manifest) -> EdgeIndex:
@@ -163,6 +166,8 @@ class EdgeStore:
                 await opened.shard.aclose()
             finally:
                 opened.lock.release()
+            if opened.was_published:
+                await asyncio.to_thread(self._drop_replaced, name)
 
     async def _lock(self, name: str) -> FileLock:
         path = self._lock_path(name)
@@ -239,8 +244,14 @@ class EdgeStore:
                     if self._manifest(name).spec == spec:
                         yield name
 
+    def _drop_replaced(self, name: str) -> None:
+        """Whoever published the next one could not drop this one while we had it open."""
+        with suppress(IndexFailure):
+            if self._current() not in (None, name):
+                self._drop({name})
+
     def _drop(self, names: set[str]) -> None:
-        """What somebody still has open stays until the next time."""
+        """What somebody still has open stays until that one closes it."""
         for name in sorted(names - self._opened.keys()):
             with suppress(Timeout, OSError), FileLock(self._lock_path(name), blocking=False):
                 # First what makes it look whole, in case this is interrupted.

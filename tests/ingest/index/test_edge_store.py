@@ -167,10 +167,54 @@ def test_a_new_model_can_be_built_while_another_process_answers(directory: Path)
         with_store(directory, scene)
 
     async def later(store: EdgeStore) -> None:
+        assert (directory / old).is_dir()  # it was killed
         await store.publish(await store.open_current())
         assert not (directory / old).exists()
 
     with_store(directory, later)
+
+
+@pytest.mark.parametrize("published_it", [False, True])
+def test_a_replaced_generation_goes_with_the_last_who_has_it_open(
+    directory: Path, published_it: bool
+) -> None:
+    """Whoever replaces it can't drop it: two first ingests at once, a server beside an ingest."""
+    if not published_it:
+        publish_one(directory)
+
+    async def scene(store: EdgeStore) -> None:
+        if published_it:
+            first = await store.open_for_writing(SPEC, lambda: 1.0)
+            await store.publish(first)
+        else:
+            first = await store.open_current()
+        also = await store.open_current()
+        other = EdgeStore(directory)
+        try:
+            await other.publish(await other.begin(SPEC, 2.0))
+        finally:
+            await other.aclose()
+        await also.aclose()
+        assert await first.count() == (0 if published_it else 1)
+        assert (directory / first.name).is_dir()
+        await first.aclose()
+        assert not (directory / first.name).exists()
+
+    with_store(directory, scene)
+    current = (directory / "CURRENT").read_text()
+    assert {path.name for path in directory.iterdir()} == {"CURRENT", current, f"{current}.lock"}
+
+
+def test_an_unfinished_generation_is_kept_when_it_is_closed(directory: Path) -> None:
+    async def scene(store: EdgeStore) -> None:
+        other = EdgeStore(directory)
+        begun = await other.begin(OTHER_SPEC, 2.0)
+        await store.publish(await store.begin(SPEC, 1.0))
+        await other.aclose()
+        resumed = await store.open_for_writing(OTHER_SPEC, lambda: 3.0)
+        assert (resumed.name, resumed.is_new) == (begun.name, True)
+
+    with_store(directory, scene)
 
 
 @pytest.mark.parametrize(
