@@ -1,10 +1,12 @@
 """With workers on Ray the index is the one that a single process makes."""
 
 import asyncio
+import gc
 import os
 import signal
 import socket
 import sys
+import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from functools import partial
@@ -101,10 +103,17 @@ def workers() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as environment:
         environment.delenv("PYTHONDONTWRITEBYTECODE", raising=False)  # each worker would compile
         with ExitStack() as stack:
+            lost = None
             try:
                 stack.enter_context(ray_running(2))
             except WorkersLost as error:
-                pytest.skip(str(error))
+                lost = str(error)
+            if lost is not None:
+                with warnings.catch_warnings():
+                    # Processes that Ray started half: the next test would be told of them.
+                    warnings.simplefilter("ignore", ResourceWarning)
+                    gc.collect()
+                pytest.skip(lost)
             yield
         assert not ray.is_initialized()
 
