@@ -12,12 +12,14 @@ chunk's id is a hash of both. The same document ingested twice is therefore one 
 from __future__ import annotations
 
 import hashlib
+import re
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from functools import cached_property
 from typing import Annotated, Literal, Protocol
+from urllib.parse import quote
 
 from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
@@ -26,6 +28,7 @@ EVERYONE = "everyone"
 
 SECTION_SEPARATOR = "\n\n"
 
+_ANCHORED = (".md", ".markdown", ".mdx")
 _CHUNK_NAMESPACE = uuid.UUID("5b0f2f5c-6b1e-5f43-9f0a-8d9d0a3c7e11")
 
 
@@ -245,6 +248,15 @@ class Chunk(Frozen):
     facts: Facts | None
 
     @property
+    def link(self) -> str | None:
+        """``url``, at the chunk's section where that has a heading of a Markdown page."""
+        if self.url is None or not self.headings or "#" in self.url:
+            return self.url
+        if not self.origin.lower().endswith(_ANCHORED):
+            return self.url
+        return f"{self.url}#{quote(anchor_of(self.headings[-1]))}"
+
+    @property
     def embedding_text(self) -> str:
         """Context line and text: what the encoders see."""
         context = [self.title, *self.headings]
@@ -253,6 +265,11 @@ class Chunk(Frozen):
         if self.written_at is not None and self.kind in (SourceKind.INCIDENTS, SourceKind.SLACK):
             context.append(self.written_at.date().isoformat())
         return f"{' › '.join(context)}\n{self.text}"
+
+
+def anchor_of(heading: str) -> str:
+    """The name of a heading's place, as GitHub, GitLab and most wikis and sites derive it."""
+    return re.sub(r"\s", "-", re.sub(r"[^\w\s-]", "", heading.strip().lower()))
 
 
 def chunk_id(document_id: str, revision: str, ordinal: int, chunking: str) -> str:

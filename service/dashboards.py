@@ -305,11 +305,12 @@ def _title(question: str, window: Window) -> str:
 
 
 def _links(citations: Sequence[Citation]) -> tuple[LinkPlan, ...]:
-    found = {
-        citation.url: LinkPlan(title=citation.title, url=citation.url)
-        for citation in citations
-        if isinstance(citation, PassageCitation) and citation.url and _is_web(citation.url)
-    }
+    found: dict[str, LinkPlan] = {}
+    for citation in citations:
+        if isinstance(citation, PassageCitation) and citation.url and _is_web(citation.url):
+            found.setdefault(
+                citation.document_id, LinkPlan(title=citation.title, url=citation.url)
+            )
     return tuple(found.values())[:MOST_LINKS]
 
 

@@ -119,7 +119,7 @@ def passages_found(passages: Sequence[Passage]) -> PassagesFound:
                 document_id=passage.chunk.document_id,
                 kind=passage.chunk.kind,
                 title=passage.chunk.title,
-                url=passage.chunk.url,
+                url=passage.chunk.link,
                 score=passage.score,
             )
             for passage in passages

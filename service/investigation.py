@@ -9,11 +9,18 @@ sentence in ``not_seen`` and the report is written from the rest.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from ingest.documents import AlertRuleFacts, Frozen, PanelFacts, SourceKind
+from ingest.documents import (
+    AlertRuleFacts,
+    Chunk,
+    Frozen,
+    PanelFacts,
+    RunbookFacts,
+    SourceKind,
+)
 from ingest.index import Scope
 from service.causes.disturbances import (
     Disturbance,
@@ -36,6 +43,7 @@ from service.events import (
     signals_seen,
 )
 from service.library import Library
+from service.linked_runbooks import RunbookReference, references
 from service.metrics.alert_rules import rule_query
 from service.metrics.catalog import CatalogCache, Served
 from service.metrics.labels import component_of
@@ -51,8 +59,8 @@ from service.metrics.observe import (
 from service.metrics.panels import panel_queries, skipped_in_words
 from service.metrics.plan import Leads
 from service.metrics.signals import SignalPolicy
-from service.metrics.source import MetricsSource
-from service.metrics.usage import UsageCache, rule_of
+from service.metrics.source import Alert, MetricsSource
+from service.metrics.usage import Usage, UsageCache, rule_of
 from service.reports.charts import thinned
 from service.reports.citations import GroundTruth, Verifier, series_key
 from service.reports.cite import passage_citation
@@ -82,6 +90,8 @@ class InvestigationPolicy(Frozen):
     incidents: int = 6
     runbooks: int = 6
     related: int = 5
+    linked: int = 2
+    """Of these, runbooks that the rules of alerts link."""
     charts: int = 3
     relevant: float = 0.35
     """Cosine below which a passage is not about the question (when nothing else speaks for it).
@@ -141,6 +151,8 @@ class Investigation:
         self._on_event = on_event
         self._deadline = Deadline(means.deadline, means.missing, began)
         self._library = Library(means.retriever, reader, self._deadline, means.usages)
+        self._usage = Usage()
+        """Filled when the metrics are looked at."""
 
     async def report(self) -> Report:
         """Look at everything once, and report. Call it once."""
@@ -160,7 +172,8 @@ class Investigation:
         with self._deadline.phase("causes"):
             disturbances = find_disturbances(observation, policy=self._policy.disturbances)
             disturbance = asked_about(disturbances, self._scope, policy=self._policy.disturbances)
-            known, extra = await self._knowledge(disturbance, observation, passages)
+            linked = await self._linked(rules, disturbance)
+            known, extra = await self._knowledge(disturbance, observation, linked)
             ranked = self._rank(disturbance, observation, known, panels)
             findings = await self._findings(
                 observation, disturbance, disturbances, ranked, [*passages, *extra]
@@ -169,7 +182,7 @@ class Investigation:
         with self._deadline.phase("writing"):
             draft = await self._write(findings)
         with self._deadline.phase("verification"):
-            related = self._related(passages)
+            related = self._related(passages, linked)
             verifier = Verifier(
                 await self._ground_truth(draft, related, observation), findings.vocabulary
             )
@@ -242,6 +255,7 @@ class Investigation:
             for passage in rules
             if isinstance(facts := passage.chunk.facts, AlertRuleFacts)
         ]
+        self._usage = await self._library.usage(catalog)
         return await observe(
             metrics,
             scope,
@@ -249,7 +263,7 @@ class Investigation:
                 panels=tuple(query for one in found for query in one.queries),
                 rules=tuple(query for query in watched if query is not None),
                 services=scope.services,
-                usage=await self._library.usage(catalog),
+                usage=self._usage,
             ),
             served._replace(catalog=catalog),
             policy=self._policy.observe,
@@ -272,11 +286,31 @@ class Investigation:
             }
         )
 
+    async def _linked(
+        self, rules: Sequence[Passage], disturbance: Disturbance | None
+    ) -> list[Chunk]:
+        """What is linked by the rules of the alerts that are asked about or fired."""
+        asked = [
+            rule_of(passage.chunk, facts)
+            for passage in rules
+            if isinstance(facts := passage.chunk.facts, AlertRuleFacts)
+            and mentioned(self._question, [facts.alert])
+        ]
+        fired = disturbance.alerts if disturbance is not None else ()
+        return await self._library.linked_runbooks(
+            references(asked, {}) + self._references_of(fired)
+        )
+
+    def _references_of(self, alerts: Iterable[Alert]) -> list[RunbookReference]:
+        labels = {alert.name: alert.labels for alert in alerts}
+        rules = (rule for name in labels for rule in self._usage.rules.get(name, ()))
+        return references(rules, labels)
+
     async def _knowledge(
         self,
         disturbance: Disturbance | None,
         observation: Observation,
-        passages: Sequence[Passage],
+        linked: Sequence[Chunk],
     ) -> tuple[list[KnownCause], list[Passage]]:
         """What is known about such a disturbance: similar incidents, and runbooks of alerts."""
         if disturbance is None and observation.reached:
@@ -298,7 +332,14 @@ class Investigation:
                 [passage for passage in found if self._is_about_it(passage)]
                 for found in (incidents, runbooks)
             )
-        found = [*incidents, *runbooks]
+        # After what was searched for: a link says which page is for an alert, not which of the
+        # causes that it lists is this one.
+        behind = [
+            Passage(rank=len(runbooks) + 1, chunk=page, score=0.0, dense=None, sparse=None)
+            for page in linked
+            if isinstance(page.facts, RunbookFacts)
+        ]
+        found = [*incidents, *runbooks, *behind]
         return known_causes(found, self._vocabulary.services, self._means.trust), found
 
     def _rank(
@@ -338,10 +379,20 @@ class Investigation:
         ranked: Sequence[RankedCause],
         passages: Sequence[Passage],
     ) -> Findings:
-        runbooks = {cause.component: await self._library.runbooks_for(cause) for cause in ranked}
+        runbooks = {
+            cause.component: await self._library.runbooks_for(
+                cause,
+                self._references_of(
+                    alert
+                    for alert in observation.alerts
+                    if alert.name in cause.alerts and component_of(alert.labels) == cause.component
+                ),
+            )
+            for cause in ranked
+        }
         quotable = [
             *(known.document_id for cause in ranked for known in cause.known),
-            *(p.chunk.document_id for found in runbooks.values() for p in found),
+            *(page.document_id for found in runbooks.values() for page in found),
             *(p.chunk.document_id for p in passages),
         ]
         return Findings(
@@ -380,13 +431,18 @@ class Investigation:
     def _is_about_it(self, passage: Passage) -> bool:
         return passage.dense is not None and passage.dense.score >= self._policy.relevant
 
-    def _related(self, passages: Sequence[Passage]) -> list[PassageCitation]:
-        """What is written about the question; panels open at the asked time."""
+    def _related(
+        self, passages: Sequence[Passage], linked: Sequence[Chunk]
+    ) -> list[PassageCitation]:
+        """What is linked, then what else is written about it; panels open at the asked time."""
+        chunks = {chunk.document_id: chunk for chunk in linked[: self._policy.linked]}
+        for passage in passages:
+            if self._is_about_it(passage):
+                chunks.setdefault(passage.chunk.document_id, passage.chunk)
         found = [
-            passage_citation(p.chunk, 0, len(p.chunk.text))
-            for p in passages
-            if self._is_about_it(p)
-        ][: self._policy.related]
+            passage_citation(chunk, 0, len(chunk.text))
+            for chunk in list(chunks.values())[: self._policy.related]
+        ]
         return [
             c.model_copy(update={"url": at_time(c.url, self._scope.window)})
             if c.url is not None and c.kind is SourceKind.DASHBOARDS

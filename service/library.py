@@ -3,12 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Coroutine, Mapping, Sequence
+from itertools import chain
 from typing import Any, TypeVar
 
 from ingest.documents import Chunk, RunbookFacts, SourceKind
 from ingest.index import Scope
 from service.causes.ranking import RankedCause
 from service.deadline import Deadline
+from service.linked_runbooks import (
+    RunbookReference,
+    linked_passage,
+    page_ids,
+    rule_with_link,
+)
 from service.metrics.catalog import Catalog
 from service.metrics.usage import Usage, UsageCache
 from service.retrieval import Passage, Retriever
@@ -38,12 +45,17 @@ class Library:
         self._usages = usages
 
     async def search(
-        self, text: str, *, limit: int, kinds: tuple[SourceKind, ...] = ()
+        self,
+        text: str,
+        *,
+        limit: int,
+        kinds: tuple[SourceKind, ...] = (),
+        documents: tuple[str, ...] = (),
     ) -> list[Passage]:
-        """The best passages of these kinds, best first."""
+        """The best passages of these kinds, or only of these documents, best first."""
         if self._retriever is None:
             return []
-        scope = self._reader.model_copy(update={"kinds": kinds})
+        scope = self._reader.model_copy(update={"kinds": kinds, "documents": documents})
         return await self._looked(self._retriever.search(text, scope=scope, limit=limit)) or []
 
     async def documents(self, ids: Sequence[str]) -> Mapping[str, tuple[Chunk, ...]]:
@@ -73,8 +85,38 @@ class Library:
             self._retriever = None
         return found
 
-    async def runbooks_for(self, cause: RankedCause) -> list[Passage]:
-        """What to do about it: undo the change, or look after the component's metrics."""
+    async def linked_runbooks(self, references: Sequence[RunbookReference]) -> list[Chunk]:
+        """The pages that alerts' rules link, once each; the rule where its page is elsewhere.
+
+        A page is shown by the section that the link names, else by what is said there about the
+        alert.
+        """
+        if self._retriever is None or not references:
+            return []
+        sources = await self._looked(self._retriever.sources()) or []
+        ids = {reference.url: page_ids(reference, sources) for reference in references}
+        documents = await self.documents(
+            [*chain.from_iterable(ids.values()), *(one.rule_id for one in references)]
+        )
+        found: dict[str, Chunk] = {}
+        for reference in references:
+            rule = documents.get(reference.rule_id, ())
+            page = next((documents[one] for one in ids[reference.url] if one in documents), ())
+            shown = rule_with_link(reference, rule)
+            if page:
+                said = " ".join(chunk.text for chunk in rule)
+                nearest = await self.search(said, limit=1, documents=(page[0].document_id,))
+                shown = linked_passage(reference, page, nearest[0].chunk if nearest else None)
+            if shown is not None:
+                found.setdefault(shown.document_id, shown)
+        return list(found.values())
+
+    async def runbooks_for(
+        self, cause: RankedCause, references: Sequence[RunbookReference]
+    ) -> list[Chunk]:
+        """What to do about it: undo the change, or follow what its alerts' rules link, or look
+        after the component's metrics."""
+        linked = await self.linked_runbooks(references)
         if cause.changes:
             text = f"roll back: {cause.changes[0].text}"
         else:
@@ -83,10 +125,11 @@ class Library:
             text = f"{cause.component}: {', '.join([*cause.alerts, *(metrics or known)])}"
         found = await self.search(text, limit=_RUNBOOKS, kinds=(SourceKind.RUNBOOKS,))
         if cause.changes:
-            return found
+            return [*(passage.chunk for passage in found), *linked]
         documents = await self.documents([p.chunk.document_id for p in found])
         about = [p for p in found if _is_about(documents.get(p.chunk.document_id, ()), cause)]
-        return sorted(about, key=lambda p: not _is_for(p.chunk, cause.alerts))
+        about.sort(key=lambda passage: not _is_for(passage.chunk, cause.alerts))
+        return [*linked, *(passage.chunk for passage in about)]
 
 
 def _is_for(chunk: Chunk, alerts: Sequence[str]) -> bool:

@@ -106,6 +106,8 @@ class Scope(Frozen):
     written_since: datetime | None = None
     kinds: tuple[SourceKind, ...] = ()
     services: tuple[str, ...] = ()
+    documents: tuple[str, ...] = ()
+    """Only these, by id; all where there are none."""
     excluded_documents: tuple[str, ...] = ()
 
 

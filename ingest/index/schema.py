@@ -120,6 +120,8 @@ def within(scope: Scope, document_ids: Iterable[str] | None = None) -> Condition
         any_of.append(("kind", tuple(kind.value for kind in scope.kinds)))
     if scope.services:
         any_of.append(("services", scope.services))
+    if scope.documents:
+        any_of.append(("document_id", scope.documents))
     if document_ids is not None:
         any_of.append(("document_id", tuple(document_ids)))
     excluded = scope.excluded_documents

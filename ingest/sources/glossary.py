@@ -81,7 +81,7 @@ class GlossarySource(Place):
             )
 
     def _document(self, file: TextFile, metadata: Metadata, entry: _Entry, slug: str) -> Document:
-        page = self.base_url if self.path.is_file() else self.url(file.path.rpartition(".")[0])
+        page = self.base_url if self.path.is_file() else self.page_url(file.path)
         return Document(
             id=self.document_id(f"{file.path}#{slug}"),
             source=self.name,

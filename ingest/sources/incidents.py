@@ -87,7 +87,7 @@ def read_report(page: Page, origin: Origin) -> Iterator[Document | Problem]:
         source=origin.name,
         kind=SourceKind.INCIDENTS,
         title=_title(page, facts.incident_id),
-        url=origin.url(page.locator),
+        url=origin.page_url(page.path),
         origin=page.path,
         sections=(*_stated_section(page, facts), *page.sections),
         written_at=written_at,

@@ -25,6 +25,17 @@ class Heading:
     text: str
 
 
+_CONTENTS_ITEM = re.compile(r"\s*(?:[-*+]|\d{1,3}[.)])\s+\[[^\n]*\]\(#[^()\s]*\)\s*")
+_CONTENTS_MARK = re.compile(
+    r"\s*(?:\[\[_TOC_\]\]|\[TOC\]|\W*table of contents\W*"
+    r"(?:\*?generated with \[DocToc\]\([^()\s]*\)\*?)?)\s*",
+    re.IGNORECASE,
+)
+"""As GitLab, Python-Markdown and doctoc mark a table of contents."""
+_FEWEST_CONTENTS = 2
+"""Lines of a list of links into the page that make it one."""
+
+
 @cache
 def _markdown_parser() -> MarkdownIt:
     # No "inline": what is inside of a line is not looked at. No "table": it takes seconds for
@@ -35,7 +46,8 @@ def _markdown_parser() -> MarkdownIt:
 def markdown_headings(body: str, lines: list[str]) -> list[Heading]:
     """Headings outside of lists and quotes.
 
-    Comments, which no reader of the page sees, are blanked in ``lines``.
+    Blanked in ``lines`` are comments, which no reader of the page sees, and tables of contents:
+    they name everything that the page has and say nothing of it.
     """
     headings: list[Heading] = []
     tokens = _markdown_parser().parse(body)
@@ -47,9 +59,19 @@ def markdown_headings(body: str, lines: list[str]) -> list[Heading]:
         elif token.type == "html_block" and re.fullmatch(
             r"\s*<!--.*?-->\s*", token.content, re.DOTALL
         ):
-            for index in range(*token.map):
-                lines[index] = ""
+            _blank(lines, token.map)
+        elif token.type in ("bullet_list_open", "ordered_list_open", "paragraph_open"):
+            written = [line for line in lines[slice(*token.map)] if line.strip()]
+            listed = token.type != "paragraph_open" and len(written) >= _FEWEST_CONTENTS
+            line_is = _CONTENTS_ITEM if listed else _CONTENTS_MARK
+            if all(map(line_is.fullmatch, written)):
+                _blank(lines, token.map)
     return [heading for heading in headings if heading.text]
+
+
+def _blank(lines: list[str], span: Sequence[int]) -> None:
+    for index in range(*span):
+        lines[index] = ""
 
 
 def _is_table(content: str) -> bool:

@@ -40,11 +40,6 @@ class Page:
     sections: tuple[Section, ...]
 
     @property
-    def locator(self) -> str:
-        """The path without its suffix: what a wiki serves it under."""
-        return PurePosixPath(self.path).with_suffix("").as_posix()
-
-    @property
     def stem(self) -> str:
         return PurePosixPath(self.path).stem
 

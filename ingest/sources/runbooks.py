@@ -59,7 +59,7 @@ def read_runbook(page: Page, origin: Origin) -> Document:
         source=origin.name,
         kind=SourceKind.RUNBOOKS,
         title=page.title,
-        url=origin.url(page.locator),
+        url=origin.page_url(page.path),
         origin=page.path,
         sections=page.sections,
         written_at=moment(page.metadata, *_WRITTEN),

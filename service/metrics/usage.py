@@ -33,10 +33,14 @@ class Use(Frozen):
 
 
 class Rule(Frozen):
-    """An alert rule: its expression, and where it is written."""
+    """An alert rule: its expression, and where it is written.
+
+    ``runbook``: the link to its runbook as written, ``""`` where it has none.
+    """
 
     alert: str
     expression: str
+    runbook: str = ""
     use: Use
 
 
@@ -92,7 +96,12 @@ def usage_of(chunks: Iterable[Chunk], metrics: Collection[str]) -> Usage:
 
 def rule_of(chunk: Chunk, facts: AlertRuleFacts) -> Rule:
     """The rule that a chunk of its document states."""
-    return Rule(alert=facts.alert, expression=facts.expression, use=_use(chunk))
+    return Rule(
+        alert=facts.alert,
+        expression=facts.expression,
+        runbook=facts.runbook_url or "",
+        use=_use(chunk),
+    )
 
 
 def _use(chunk: Chunk) -> Use:

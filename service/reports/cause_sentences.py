@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from ingest.documents import Chunk, RunbookFacts
+from ingest.documents import AlertRuleFacts, Chunk, RunbookFacts
 from service.causes.knowledge import KnownCause
 from service.causes.ranking import RankedCause
+from service.linked_runbooks import openable
 from service.metrics.signals import Signal
 from service.metrics.source import Change
 from service.reports.cite import (
@@ -122,13 +123,18 @@ class CauseSentences:
         )
 
     def runbook(self, cause: RankedCause) -> tuple[RunbookLink | None, DraftClaim | None]:
-        for passage in self._findings.runbooks.get(cause.component, ()):
-            chunk = passage.chunk
-            facts = chunk.facts
-            if not isinstance(facts, RunbookFacts):
-                continue
-            link = RunbookLink(title=chunk.title, url=chunk.url, document_id=chunk.document_id)
-            return link, self.check(chunk, facts)
+        """The page to open next, and its first step."""
+        for chunk in self._findings.runbooks.get(cause.component, ()):
+            title, url, check = chunk.title, chunk.url, None
+            match chunk.facts:
+                case RunbookFacts() as facts:
+                    check = self.check(chunk, facts)
+                case AlertRuleFacts() as facts:
+                    title = f"Runbook of {facts.alert}"
+                    url = openable(facts.runbook_url or "")
+                case _:
+                    continue
+            return RunbookLink(title=title, url=url, document_id=chunk.document_id), check
         return None, None
 
     def check(self, chunk: Chunk, facts: RunbookFacts) -> DraftClaim | None:

@@ -24,7 +24,7 @@ def passage_citation(chunk: Chunk, start: int, end: int) -> PassageCitation:
         chunk_id=chunk.id,
         kind=chunk.kind,
         title=chunk.title,
-        url=chunk.url,
+        url=chunk.link,
         headings=chunk.headings,
         written_at=chunk.written_at,
         start=chunk.start + start,

@@ -73,8 +73,9 @@ class Findings(Frozen):
     passages: tuple[Passage, ...]
     documents: Mapping[str, tuple[Chunk, ...]]
     """All chunks of the documents that may be quoted."""
-    runbooks: Mapping[str, Sequence[Passage]]
-    """For each component among the causes, the runbooks that fit it, best first."""
+    runbooks: Mapping[str, Sequence[Chunk]]
+    """For each component among the causes, the runbooks that fit it, best first; an alert's
+    rule stands for the page that it links and that is not among the documents."""
 
 
 class ReportWriter(Protocol):

@@ -138,8 +138,7 @@ def _of_cause(cause: RankedCause, findings: Findings, clock: Clock) -> Iterator[
             state = "confirmed cause" if known.confirmed else "suspected cause, never confirmed"
             what = f"incident report, its {state}" if known.incident else "runbook, a listed cause"
             yield cause.component, what, f"{known.title}: {known.sentence}", cited, ""
-    for passage in list(findings.runbooks.get(cause.component, ()))[:1]:
-        chunk = passage.chunk
+    for chunk in list(findings.runbooks.get(cause.component, ()))[:1]:
         whole = passage_citation(chunk, 0, len(chunk.text))
         yield cause.component, "runbook", _passage(chunk), whole, ""
 

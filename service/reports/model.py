@@ -96,7 +96,11 @@ class Claim(Frozen):
 
 
 class RunbookLink(Frozen):
-    """The page to open next."""
+    """The page to open next.
+
+    ``document_id``: the page's, or that of the alert rule that links it, where the page is not
+    among the documents.
+    """
 
     title: str
     url: str | None

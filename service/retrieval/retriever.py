@@ -141,6 +141,10 @@ class Retriever:
         # Stable: equals stay as they were.
         return [*sorted(first, key=lambda document: -both[document]), *ranked[policy.reranked :]]
 
+    async def sources(self) -> list[str]:
+        """Names of the sources of what is indexed. Raises: IndexFailure."""
+        return await self._index.sources()
+
     async def everything(self, *, scope: Scope) -> list[Chunk]:
         """All chunks that the scope may see. Raises: IndexFailure."""
         return await self._index.chunks_of(None, scope)

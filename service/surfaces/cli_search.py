@@ -61,7 +61,7 @@ def search(
         )
         written = f", {chunk.written_at:%Y-%m-%d}" if chunk.written_at else ""
         console.print(
-            f"   {chunk.url or chunk.document_id} · {chunk.kind}{written} · characters "
+            f"   {chunk.link or chunk.document_id} · {chunk.kind}{written} · characters "
             f"{chunk.start}–{chunk.end} · relevance {passage.relevance:.2f} · "
             f"score {passage.score:.4f}: {stages}",
             style="dim",

@@ -62,7 +62,7 @@ async def get_passage(
                 kind=chunk.kind,
                 title=chunk.title,
                 headings=chunk.headings,
-                url=chunk.url,
+                url=chunk.link,
                 written_at=chunk.written_at,
                 start=chunk.start,
                 end=chunk.end,

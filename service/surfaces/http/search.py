@@ -108,7 +108,7 @@ def _shown(passage: Passage) -> FoundPassage:
         kind=chunk.kind,
         title=chunk.title,
         headings=chunk.headings,
-        url=chunk.url,
+        url=chunk.link,
         written_at=chunk.written_at,
         start=chunk.start,
         end=chunk.end,

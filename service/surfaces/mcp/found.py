@@ -66,7 +66,7 @@ def search_reply(passages: Sequence[Passage]) -> SearchReply:
                 kind=passage.chunk.kind,
                 title=short(passage.chunk.title),
                 headings=tuple(short(heading) for heading in passage.chunk.headings),
-                url=passage.chunk.url,
+                url=passage.chunk.link,
                 written_at=passage.chunk.written_at,
                 start=passage.chunk.start,
                 end=passage.chunk.end,

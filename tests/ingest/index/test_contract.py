@@ -191,7 +191,7 @@ def test_what_was_written_since_can_be_asked_for(play: Play) -> None:
     play(scene)
 
 
-def test_kinds_services_and_excluded_documents_narrow_the_search(play: Play) -> None:
+def test_kinds_services_and_documents_narrow_the_search(play: Play) -> None:
     async def scene(store: IndexStore) -> None:
         index = await writing(
             store,
@@ -214,6 +214,9 @@ def test_kinds_services_and_excluded_documents_narrow_the_search(play: Play) -> 
         assert await visible(index, Scope(kinds=kinds, excluded_documents=("runbooks/talk",))) == {
             "runbooks/report"
         }
+        only = ("runbooks/talk", "runbooks/page", "runbooks/unknown")
+        assert await visible(index, Scope(documents=only)) == {"runbooks/talk", "runbooks/page"}
+        assert await visible(index, Scope(documents=only, kinds=kinds)) == {"runbooks/talk"}
 
     play(scene)
 

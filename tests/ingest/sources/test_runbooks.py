@@ -82,6 +82,59 @@ def test_front_matter_becomes_title_services_audience_and_time(tmp_path: Path) -
     assert facts(document).alerts == ("CheckoutLatencyHigh", "CheckoutErrorRateHigh")
 
 
+@pytest.mark.parametrize(
+    ("base_url", "path", "url"),
+    [
+        ("https://github.com/o/r/blob/main/docs", "kube/a b.md", "/kube/a%20b.md"),
+        ("https://gitlab.example/o/r/-/blob/main/", "README.md", "/README.md"),
+        ("https://wiki.example/blob", "kube/disk.md", "/kube/disk"),
+        ("https://site.example/runbooks", "kube/README.md", "/kube"),
+        ("https://site.example/runbooks", "kube/_index.md", "/kube"),
+        ("https://site.example/runbooks", "index.md", ""),
+    ],
+)
+def test_a_page_is_linked_as_repositories_wikis_and_sites_serve_it(
+    tmp_path: Path, base_url: str, path: str, url: str
+) -> None:
+    folder = write(tmp_path, {path: "# Disk full\n\nEmpty it.\n"})
+    document = read_one(SourceKind.RUNBOOKS, folder, base_url=base_url)
+    assert document.url == base_url.rstrip("/") + url
+
+
+def test_a_table_of_contents_says_nothing(tmp_path: Path) -> None:
+    page = """# PostgreSQL
+
+<!-- START doctoc generated TOC please keep comment here to allow auto update -->
+**Table of Contents**  *generated with [DocToc](https://github.com/thlorenz/doctoc)*
+
+- [PostgreSQL](#postgresql)
+  - [Replication lags (or *stopped*)](#replication-lags)
+<!-- END doctoc -->
+
+[[_TOC_]]
+
+Ask the team first:
+
+- [the lag](#replication-lags), which is usual at night
+- [whether it stopped](#replication-lags)
+
+- [A lone link](#replication-lags)
+
+Read the [lag](#replication-lags).
+
+```
+- [in code](#a)
+- [in code](#b)
+```
+"""
+    document = read_one(SourceKind.RUNBOOKS, write(tmp_path, {"a.md": page}))
+    assert "DocToc" not in document.text
+    assert "TOC" not in document.text
+    assert "(#postgresql)" not in document.text
+    for kept in ("usual at night", "whether it stopped", "A lone link", "Read the", "in code](#b"):
+        assert kept in document.text
+
+
 def test_causes_and_first_check_are_verbatim(tmp_path: Path) -> None:
     document = read_one(SourceKind.RUNBOOKS, write(tmp_path, {"a.md": PAGE}))
 
