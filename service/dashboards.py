@@ -308,9 +308,7 @@ def _links(citations: Sequence[Citation]) -> tuple[LinkPlan, ...]:
     found: dict[str, LinkPlan] = {}
     for citation in citations:
         if isinstance(citation, PassageCitation) and citation.url and _is_web(citation.url):
-            found.setdefault(
-                citation.document_id, LinkPlan(title=citation.title, url=citation.url)
-            )
+            found.setdefault(citation.document_id, LinkPlan(title=citation.title, url=citation.url))
     return tuple(found.values())[:MOST_LINKS]
 
 

@@ -22,6 +22,8 @@ _EVERYWHERE = frozenset({"readme", "index", "_index", "overview", "home", "runbo
 """Names of pages that say nothing without their folder's."""
 _DEPTH = 5
 """Folders of a link that are compared with those of a source."""
+_ROOTS = ("", "content/", "docs/", "source/")
+"""Where a site's pages are in its repository (Hugo; MkDocs and Docusaurus; Sphinx)."""
 _SAFE_IN_URL = "/:#?=&%@+,;~!$*-._"
 
 
@@ -75,7 +77,12 @@ def page_ids(reference: RunbookReference, sources: Sequence[str]) -> list[str]:
             place = "/".join([*above, name])
             pages = [f"{place}{ending}" for ending in _ENDINGS]
             pages += [f"{place}/{index}.md" for index in _INDEXES]
-            found.update((f"{source}/{page}", None) for page in pages for source in sources)
+            found.update(
+                (f"{source}/{root}{page}", None)
+                for root in _ROOTS
+                for page in pages
+                for source in sources
+            )
     return list(found)
 
 

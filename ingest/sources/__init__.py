@@ -49,9 +49,9 @@ def open_source(
 
     Dashboards and alerts can be read from a Grafana at ``url``, with ``token``.
 
-    ``base_url`` is where people open the same things: a wiki folder (``<base_url>/<path without
-    suffix>``), a Slack workspace (``https://example.slack.com``), Grafana for dashboards and
-    alerts, a glossary's own page. Without it documents have no links. ``audience`` is who may
+    ``base_url`` is where people open the same things: a folder of a wiki or of a repository (see
+    ``Origin.page_url``), a Slack workspace (``https://example.slack.com``), Grafana for dashboards
+    and alerts, a glossary's own page. Without it documents have no links. ``audience`` is who may
     read documents that do not name their own.
 
     Raises: ValueError without a path, or a URL for a kind that has none.
