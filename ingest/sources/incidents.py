@@ -89,7 +89,7 @@ def read_report(page: Page, origin: Origin) -> Iterator[Document | Problem]:
         title=_title(page, facts.incident_id),
         url=origin.page_url(page.path),
         origin=page.path,
-        sections=(*_stated_section(page, facts), *page.sections),
+        sections=(*_stated_section(page, facts), *page.summary, *page.sections),
         written_at=written_at,
         services=words(data, "services", "service"),
         regions=words(page.metadata, "regions", "region"),
@@ -115,8 +115,9 @@ def _facts(page: Page, data: Metadata) -> tuple[IncidentFacts, datetime | None]:
     if started is None and began is not None and written_at is not None and began <= written_at:
         started = began
     cause, confirmed = string(data, "cause", "root_cause"), data.get("confirmed") is True
+    said = (*page.summary, *page.sections)
     if cause is None:
-        stated = stated_cause(page.sections)
+        stated = stated_cause(said)
         cause, confirmed = stated or (None, False)
     identifier = string(data, "id", "incident", "incident_id")
     if identifier is None and (found := _IDENTIFIER.search(f"{page.title} {page.stem}")):
@@ -129,7 +130,7 @@ def _facts(page: Page, data: Metadata) -> tuple[IncidentFacts, datetime | None]:
         detected=moment(data, *_DETECTED),
         resolved=resolved or ended,
         component=string(data, "component"),
-        symptom=stated_symptom(page.title, page.sections, cause),
+        symptom=stated_symptom(page.title, said, cause),
         cause=cause,
         confirmed=confirmed,
     )

@@ -7,6 +7,7 @@ text first.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
@@ -28,6 +29,17 @@ RESTRUCTURED = frozenset({".rst"})
 HTML = frozenset({".html", ".htm"})
 PAGE_SUFFIXES = MARKDOWN | ASCIIDOC | RESTRUCTURED | HTML
 
+_A_SENTENCE = 5
+"""Words from which a summary says something."""
+_INDEXES = frozenset({"README", "index", "_index"})
+_OF_MANY = re.compile(
+    r"about|alerts|background|contents|description|details|documentation|faq|getting started|home"
+    r"|how to|introduction|notes|overview|procedure|purpose|quick start|runbook|summary"
+    r"|table of contents|troubleshooting|usage",
+    re.IGNORECASE,
+)
+"""Headings that say what a page, or its first section, is, and not what it is about."""
+
 
 @dataclass(frozen=True, slots=True)
 class Page:
@@ -37,6 +49,8 @@ class Page:
     title: str
     heading: str | None
     metadata: Metadata
+    summary: tuple[Section, ...]
+    """What the front matter says in a sentence, if the page's text does not say it again."""
     sections: tuple[Section, ...]
 
     @property
@@ -71,8 +85,26 @@ def read_page(file: TextFile) -> Page | Problem:
 
 def _page(path: str, metadata: Metadata, lines: Sequence[str], headings: Sequence[Heading]) -> Page:
     top = headings[0] if headings and headings[0].level == 1 else None
-    title = string(metadata, "title") or (top.text if top else None) or PurePosixPath(path).stem
-    return Page(path, title, top.text if top else None, metadata, tuple(_cut(lines, headings, top)))
+    heading = top.text if top else None
+    title = _telling(string(metadata, "title") or heading, PurePosixPath(path))
+    sections = tuple(_cut(lines, headings, top))
+    summary = tuple(_stated_summary(metadata, lines)) if sections else ()
+    return Page(path, title, heading, metadata, summary, sections)
+
+
+def _stated_summary(metadata: Metadata, lines: Sequence[str]) -> Iterator[Section]:
+    stated = string(metadata, "summary", "description") or ""
+    again = " ".join(stated.split()) in " ".join(" ".join(lines).split())
+    if len(stated.split()) >= _A_SENTENCE and not again:
+        yield Section(text=stated, headings=("Summary",))
+
+
+def _telling(written: str | None, path: PurePosixPath) -> str:
+    """The title, with the page's place where many pages have the same: ``kibana: Quick start``."""
+    place = "/".join(path.parent.parts[-2:]) if path.stem in _INDEXES else path.stem
+    if written is None or written in _INDEXES:
+        return place or path.stem
+    return f"{place}: {written}" if place and _OF_MANY.fullmatch(written) else written
 
 
 def _cut(

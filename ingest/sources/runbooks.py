@@ -61,7 +61,7 @@ def read_runbook(page: Page, origin: Origin) -> Document:
         title=page.title,
         url=origin.page_url(page.path),
         origin=page.path,
-        sections=page.sections,
+        sections=(*page.summary, *page.sections),
         written_at=moment(page.metadata, *_WRITTEN),
         services=words(page.metadata, "services", "service"),
         regions=words(page.metadata, "regions", "region"),

@@ -44,6 +44,15 @@ def free_form(tmp_path: Path, text: str, name: str = "report.md") -> Document:
     return read_one(SourceKind.INCIDENTS, write(tmp_path, {name: text}))
 
 
+def test_the_cause_may_stand_in_the_summary_of_the_front_matter(tmp_path: Path) -> None:
+    summary = "The outage was caused by an expired certificate of the proxy."
+    page = f"---\nsummary: {summary}\n---\n# Logins fail\n\nOn 2026-06-18 nobody could log in.\n"
+    document = free_form(tmp_path, page)
+    assert facts(document).cause == summary
+    assert summary in document.text
+    assert facts(document).day == date(2026, 6, 18)
+
+
 def test_front_matter_states_the_facts(tmp_path: Path) -> None:
     document = free_form(tmp_path, report())
 

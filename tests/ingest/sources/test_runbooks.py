@@ -101,6 +101,42 @@ def test_a_page_is_linked_as_repositories_wikis_and_sites_serve_it(
     assert document.url == base_url.rstrip("/") + url
 
 
+@pytest.mark.parametrize(
+    ("path", "text", "title"),
+    [
+        ("elastic/kibana.md", "# Quick start\n\nOpen it.\n", "kibana: Quick start"),
+        ("elastic/README.md", "# Overview\n\nIt stores logs.\n", "elastic: Overview"),
+        ("a/b/elastic/README.md", "No heading here.\n", "b/elastic"),
+        ("elastic/README.md", "# Elastic\n\nIt stores logs.\n", "Elastic"),
+        ("README.md", "No heading here.\n", "README"),
+        ("README.md", "# Overview\n\nAll of it.\n", "Overview"),
+        ("kibana.md", "---\ntitle: Summary\n---\n# Kibana\n\nOpen it.\n", "kibana: Summary"),
+    ],
+)
+def test_a_title_that_many_pages_have_says_which_page_it_is(
+    tmp_path: Path, path: str, text: str, title: str
+) -> None:
+    assert read_one(SourceKind.RUNBOOKS, write(tmp_path, {path: text})).title == title
+
+
+@pytest.mark.parametrize(
+    ("stated", "sections"),
+    [
+        ("summary: Kafka stops when its disk is full.", 2),
+        ("description: Kafka stops when its disk is full.", 2),
+        ("description: Empty the disk of the broker.", 1),
+        ("description: Kafka", 1),
+    ],
+)
+def test_a_summary_in_the_front_matter_is_part_of_the_page(
+    tmp_path: Path, stated: str, sections: int
+) -> None:
+    page = f"---\n{stated}\n---\n# Kafka\n\nEmpty the disk\nof the broker.\n"
+    document = read_one(SourceKind.RUNBOOKS, write(tmp_path, {"kafka.md": page}))
+    assert len(document.sections) == sections
+    assert ("Kafka stops when" in document.text) is (sections == 2)
+
+
 def test_a_table_of_contents_says_nothing(tmp_path: Path) -> None:
     page = """# PostgreSQL
 
