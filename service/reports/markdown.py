@@ -18,6 +18,7 @@ from service.reports.model import (
     PassageCitation,
     Report,
 )
+from service.reports.phrases import readable
 
 
 def to_markdown(report: Report, images: Mapping[int, str] | None = None) -> str:
@@ -177,8 +178,7 @@ def _claim(claim: Claim) -> str:
 
 
 def _related(citation: PassageCitation) -> str:
-    prose = [line for line in citation.quote.splitlines() if not line.startswith("#")]
-    quote = " ".join(" ".join(prose).split())
+    quote = readable(citation.quote)
     short = quote if len(quote) <= 240 else quote[:240].rsplit(" ", 1)[0] + " …"
     return f"- {_link(citation.title, citation.url)}: “{plain(short)}” [{citation.number}]"
 

@@ -52,6 +52,16 @@ def flat(text: str) -> str:
     return " ".join(text.split())
 
 
+_LINK = re.compile(r"!?\[([^\[\]]*)\]\([^()\s]*\)")
+_BOLD = re.compile(r"\*\*([^*]+)\*\*")
+
+
+def readable(passage: str) -> str:
+    """The prose of a Markdown passage in one line: no headings, no addresses of links."""
+    prose = " ".join(line for line in passage.splitlines() if not line.startswith("#"))
+    return _BOLD.sub(r"\1", _LINK.sub(r"\1", flat(prose)))
+
+
 FOLLOWING = re.compile(r"\s*(?:```\w*\n\s*)?(?:(?:[-*+]|\d+\.)\s+)?(?P<line>[^\n]+)")
 """The line after a lead-in: in a code fence, in a list, or plain."""
 

@@ -23,6 +23,7 @@ from service.reports.model import (
     PassageCitation,
     Report,
 )
+from service.reports.phrases import readable
 from service.surfaces.slack.buttons import Buttons, answer_buttons, cause_buttons
 from service.surfaces.slack.mrkdwn import (
     Block,
@@ -213,9 +214,8 @@ def _impact(report: Report) -> Line:
 
 def _related(report: Report, view: View) -> Iterator[Line]:
     for passage in report.related:
-        prose = "\n".join(line for line in passage.quote.splitlines() if not line.startswith("#"))
         title = linked(passage.title, passage.url, view.hosts)
-        yield ["• ", *title, ": ", *words(f"“{prose.strip()}”")]
+        yield ["• ", *title, ": ", *words(f"“{readable(passage.quote)}”")]
 
 
 # -- charts, machines, runs ------------------------------------------------------------------------

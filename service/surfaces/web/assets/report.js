@@ -244,6 +244,8 @@ function shortened(quote) {
     .join(" ")
     .split(/\s+/)
     .join(" ")
+    .replace(/!?\[([^[\]]*)\]\([^()\s]*\)/g, "$1")
+    .replace(/\*\*([^*]+)\*\*/g, "$1")
     .trim();
   return text.length <= 280 ? text : `${text.slice(0, 280).replace(/\s+\S*$/, "")} …`;
 }
