@@ -102,7 +102,9 @@ _OPTION = re.compile(
     r"redis-cli\b[^\n|;]{0,60}?\s-a\s+|\brequirepass\s+|\bmasterauth\s+)"
     rf"(?:{_QUOTED}|{_BARE})"
 )
-_USER_OPTION = re.compile(r"(?:\s-u|--user)[ =]?[\"']?[\w.@-]+:(?P<bare>[^\s\"':]{4,})")
+_CONFIG_FILE = re.compile(r"/(?:[\w.-]+/)+[\w-]+\.(?:conf|cfg|ini|ya?ml|json|rb|txt)")
+"""As in ``grep requirepass /etc/redis/redis.conf``."""
+_USER_OPTION = re.compile(r"(?:\s-u|--user)[ =]?[\"']?[\w.@-]+:(?!//)(?P<bare>[^\s\"':]{4,})")
 _CONNECTION = re.compile(r"://(?P<user>[^\s:/@\"'`<>]*):(?P<bare>[^\s/\"'`<>]+)@(?=[\w.\[$<{-])")
 _EMAIL = r"(?<![\w.+-])[A-Za-z0-9][\w.+-]*@[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)*\.[A-Za-z]{2,}\b"
 
@@ -149,7 +151,11 @@ def _rules() -> tuple[Rule, ...]:
             "password",
             ("--pass", "--secret", "--token", "--api-key", "sshpass", "redis-cli", "requirepass",
              "masterauth"),
-            lambda text: _valued(_OPTION, text, lambda _, value: _is_secret_word(value)),
+            lambda text: _valued(
+                _OPTION,
+                text,
+                lambda _, value: _is_secret_word(value) and not _CONFIG_FILE.fullmatch(value),
+            ),
         ),
         Rule(
             "password",

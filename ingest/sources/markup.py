@@ -25,10 +25,10 @@ class Heading:
     text: str
 
 
-_CONTENTS_ITEM = re.compile(r"\s*(?:[-*+]|\d{1,3}[.)])\s+\[[^\n]*\]\(#[^()\s]*\)\s*")
+_CONTENTS_ITEM = re.compile(r"^(?:[-*+]|\d{1,3}[.)])\s{1,4}\[[^\n]*\]\(#[^()\s]*\)$")
 _CONTENTS_MARK = re.compile(
-    r"\s*(?:\[\[_TOC_\]\]|\[TOC\]|\W*table of contents\W*"
-    r"(?:\*?generated with \[DocToc\]\([^()\s]*\)\*?)?)\s*",
+    r"^(?:\[\[_TOC_\]\]|\[TOC\]|[*_]*table of contents[*_:]*"
+    r"(?:\s{1,4}\*?generated with \[DocToc\]\([^()\s]*\)\*?)?)$",
     re.IGNORECASE,
 )
 """As GitLab, Python-Markdown and doctoc mark a table of contents."""
@@ -61,7 +61,7 @@ def markdown_headings(body: str, lines: list[str]) -> list[Heading]:
         ):
             _blank(lines, token.map)
         elif token.type in ("bullet_list_open", "ordered_list_open", "paragraph_open"):
-            written = [line for line in lines[slice(*token.map)] if line.strip()]
+            written = [line.strip() for line in lines[slice(*token.map)] if line.strip()]
             listed = token.type != "paragraph_open" and len(written) >= _FEWEST_CONTENTS
             line_is = _CONTENTS_ITEM if listed else _CONTENTS_MARK
             if all(map(line_is.fullmatch, written)):

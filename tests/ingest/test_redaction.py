@@ -89,6 +89,7 @@ PLANTED = [
     ("mysqladmin --password {} status", "tulipfield", "password"),
     ("redis-cli -h cache -a {} info", "tulipfield", "password"),
     ("curl -u mira:{} https://x", "tulipfield", "password"),
+    ("requirepass {}", "/tulip/field+conf", "password"),
     ("api_key: {}", letters(32), "secret"),
     ("X-Vault-Token: {}", letters(26), "secret"),
 ]
@@ -115,6 +116,9 @@ def test_a_planted_secret_is_replaced_by_its_kind(around: str, secret: str, kind
         "export PGPASSWORD=$(vault read -field=password secret/orders)",
         "postgresql://app:$PASSWORD@orders-db/orders and postgresql://app:<password>@orders-db",
         "redis-cli -a ${REDIS_PASSWORD} info",
+        "sudo grep ^masterauth /var/opt/gitlab/redis/redis.conf | cut -d' ' -f2",
+        "grep requirepass /etc/redis/redis-6379.conf",
+        "catalog load -p /config/catalog.cfg -u http://catalog:5000",
         "login(password=settings.password, token=get_token())",
         "token: the token service; secret: alertmanager-main",
         "secretName: session-cache-tls-2026",

@@ -158,6 +158,7 @@ def test_the_scripted_server_streams_as_llama_cpp_does(local: LocalServer, count
         "model": local.model,
         "messages": [one.model_dump() for one in QUESTION],
         "max_tokens": 5,
+        "temperature": 0,
         "stream": True,
     }
     body |= {"stream_options": {"include_usage": True}} if count else {}
