@@ -25,6 +25,8 @@ T = TypeVar("T")
 
 _RUNBOOKS = 3
 """Runbooks that are looked at for what to do about a cause."""
+_SAID = 200
+"""Characters of a rule that its page is searched for: its name and its summary."""
 _SHARE = 0.5
 """Of the time that is left, what one look at the documents may take: the metrics need theirs."""
 
@@ -104,8 +106,12 @@ class Library:
             page = next((documents[one] for one in ids[reference.url] if one in documents), ())
             shown = rule_with_link(reference, rule)
             if page:
-                said = " ".join(chunk.text for chunk in rule)
-                nearest = await self.search(said, limit=1, documents=(page[0].document_id,))
+                said = " ".join(chunk.text for chunk in rule)[:_SAID]
+                nearest = (
+                    await self.search(said, limit=1, documents=(page[0].document_id,))
+                    if said and len(page) > 1
+                    else ()
+                )
                 shown = linked_passage(reference, page, nearest[0].chunk if nearest else None)
             if shown is not None:
                 found.setdefault(shown.document_id, shown)
