@@ -9,7 +9,7 @@ sentence in ``not_seen`` and the report is written from the rest.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -91,7 +91,7 @@ class InvestigationPolicy(Frozen):
     runbooks: int = 6
     related: int = 5
     linked: int = 2
-    """Of these, runbooks that the rules of alerts link."""
+    """Of these, pages that the rules of the asked alerts link."""
     charts: int = 3
     relevant: float = 0.35
     """Cosine below which a passage is not about the question (when nothing else speaks for it).
@@ -172,8 +172,11 @@ class Investigation:
         with self._deadline.phase("causes"):
             disturbances = find_disturbances(observation, policy=self._policy.disturbances)
             disturbance = asked_about(disturbances, self._scope, policy=self._policy.disturbances)
-            linked = await self._linked(rules, disturbance)
-            known, extra = await self._knowledge(disturbance, observation, linked)
+            asked = await self._linked_by_the_asked(rules, observation)
+            fired = await self._library.linked_runbooks(
+                self._references_of(disturbance.alerts if disturbance is not None else ())
+            )
+            known, extra = await self._knowledge(disturbance, observation, [*asked, *fired])
             ranked = self._rank(disturbance, observation, known, panels)
             findings = await self._findings(
                 observation, disturbance, disturbances, ranked, [*passages, *extra]
@@ -182,11 +185,14 @@ class Investigation:
         with self._deadline.phase("writing"):
             draft = await self._write(findings)
         with self._deadline.phase("verification"):
-            related = self._related(passages, linked)
+            linked = [passage_citation(page, 0, len(page.text)) for page in asked]
+            linked = linked[: self._policy.linked]
+            related = self._related(passages, {citation.document_id for citation in linked})
             verifier = Verifier(
-                await self._ground_truth(draft, related, observation), findings.vocabulary
+                await self._ground_truth(draft, [*linked, *related], observation),
+                findings.vocabulary,
             )
-            report = compose(draft, related, findings, verifier, self._deadline.missing)
+            report = compose(draft, linked, related, findings, verifier, self._deadline.missing)
         with self._deadline.phase("charts"):
             charts = await self._charts(report, findings)
         return report.model_copy(
@@ -286,25 +292,33 @@ class Investigation:
             }
         )
 
-    async def _linked(
-        self, rules: Sequence[Passage], disturbance: Disturbance | None
+    async def _linked_by_the_asked(
+        self, rules: Sequence[Passage], observation: Observation
     ) -> list[Chunk]:
-        """What is linked by the rules of the alerts that are asked about or fired."""
+        """What is linked by the rules of the alerts that the question names."""
         asked = [
             rule_of(passage.chunk, facts)
             for passage in rules
             if isinstance(facts := passage.chunk.facts, AlertRuleFacts)
             and mentioned(self._question, [facts.alert])
         ]
-        fired = disturbance.alerts if disturbance is not None else ()
-        return await self._library.linked_runbooks(
-            references(asked, {}) + self._references_of(fired)
-        )
+        labels = {alert.name: alert.labels for alert in observation.alerts}
+        return await self._library.linked_runbooks(references(asked, labels))
 
     def _references_of(self, alerts: Iterable[Alert]) -> list[RunbookReference]:
         labels = {alert.name: alert.labels for alert in alerts}
         rules = (rule for name in labels for rule in self._usage.rules.get(name, ()))
         return references(rules, labels)
+
+    def _references_for(
+        self, cause: RankedCause, observation: Observation
+    ) -> list[RunbookReference]:
+        """The links of the alerts that fired on the cause's component."""
+        return self._references_of(
+            alert
+            for alert in observation.alerts
+            if alert.name in cause.alerts and component_of(alert.labels) == cause.component
+        )
 
     async def _knowledge(
         self,
@@ -381,12 +395,7 @@ class Investigation:
     ) -> Findings:
         runbooks = {
             cause.component: await self._library.runbooks_for(
-                cause,
-                self._references_of(
-                    alert
-                    for alert in observation.alerts
-                    if alert.name in cause.alerts and component_of(alert.labels) == cause.component
-                ),
+                cause, self._references_for(cause, observation)
             )
             for cause in ranked
         }
@@ -432,17 +441,17 @@ class Investigation:
         return passage.dense is not None and passage.dense.score >= self._policy.relevant
 
     def _related(
-        self, passages: Sequence[Passage], linked: Sequence[Chunk]
+        self, passages: Sequence[Passage], linked: Collection[str]
     ) -> list[PassageCitation]:
-        """What is linked, then what else is written about it; panels open at the asked time."""
-        chunks = {chunk.document_id: chunk for chunk in linked[: self._policy.linked]}
-        for passage in passages:
-            if self._is_about_it(passage):
-                chunks.setdefault(passage.chunk.document_id, passage.chunk)
+        """What else is written about the question; panels open at the asked time.
+
+        ``linked``: documents that are shown before these.
+        """
         found = [
-            passage_citation(chunk, 0, len(chunk.text))
-            for chunk in list(chunks.values())[: self._policy.related]
-        ]
+            passage_citation(p.chunk, 0, len(p.chunk.text))
+            for p in passages
+            if self._is_about_it(p) and p.chunk.document_id not in linked
+        ][: self._policy.related - len(linked)]
         return [
             c.model_copy(update={"url": at_time(c.url, self._scope.window)})
             if c.url is not None and c.kind is SourceKind.DASHBOARDS

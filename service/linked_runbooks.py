@@ -13,11 +13,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from ingest.documents import AlertRuleFacts, Chunk, Frozen, RunbookFacts, anchor_of
+from ingest.sources.place import INDEXES
 from service.metrics.usage import Rule
 
 _LABEL = re.compile(r"\{\{-?\s*(?:\$labels|\.Labels)\.(\w+)\s*-?\}\}")
 _ENDINGS = ("", ".md", ".markdown", ".html", ".htm", ".txt")
-_INDEXES = ("README", "index", "_index")
 _EVERYWHERE = frozenset({"readme", "index", "_index", "overview", "home", "runbook", "runbooks"})
 """Names of pages that say nothing without their folder's."""
 _DEPTH = 5
@@ -76,7 +76,7 @@ def page_ids(reference: RunbookReference, sources: Sequence[str]) -> list[str]:
         for name in names:
             place = "/".join([*above, name])
             pages = [f"{place}{ending}" for ending in _ENDINGS]
-            pages += [f"{place}/{index}.md" for index in _INDEXES]
+            pages += [f"{place}/{index}.md" for index in INDEXES]
             found.update(
                 (f"{source}/{root}{page}", None)
                 for root in _ROOTS
@@ -100,7 +100,9 @@ def linked_passage(
     section = [chunk for chunk in page if fragment and fragment in map(anchor_of, chunk.headings)]
     shown = section[0] if section else nearest or page[0]
     update: dict[str, object] = {}
-    if fragment and shown.url is not None and "#" not in shown.url:
+    if shown.url is None:
+        update["url"] = openable(reference.url)
+    elif fragment and "#" not in shown.url:
         update["url"] = f"{shown.url}#{quote(fragment)}"
     facts = shown.facts
     if section and isinstance(facts, RunbookFacts) and reference.alert not in facts.alerts:

@@ -22,6 +22,7 @@ from ingest.sources.markup import (
     markdown_headings,
     restructured_headings,
 )
+from ingest.sources.place import INDEXES
 
 MARKDOWN = frozenset({".md", ".markdown", ".mdx", ".qmd"})
 ASCIIDOC = frozenset({".adoc", ".asciidoc", ".asc"})
@@ -31,7 +32,6 @@ PAGE_SUFFIXES = MARKDOWN | ASCIIDOC | RESTRUCTURED | HTML
 
 _A_SENTENCE = 5
 """Words from which a summary says something."""
-_INDEXES = frozenset({"README", "index", "_index"})
 _OF_MANY = re.compile(
     r"about|alerts|background|contents|description|details|documentation|faq|getting started|home"
     r"|how to|introduction|notes|overview|procedure|purpose|quick start|runbook|summary"
@@ -94,15 +94,17 @@ def _page(path: str, metadata: Metadata, lines: Sequence[str], headings: Sequenc
 
 def _stated_summary(metadata: Metadata, lines: Sequence[str]) -> Iterator[Section]:
     stated = string(metadata, "summary", "description") or ""
-    again = " ".join(stated.split()) in " ".join(" ".join(lines).split())
-    if len(stated.split()) >= _A_SENTENCE and not again:
+    words = stated.split()
+    if len(words) < _A_SENTENCE:
+        return
+    if " ".join(words) not in " ".join(" ".join(lines).split()):
         yield Section(text=stated, headings=("Summary",))
 
 
 def _telling(written: str | None, path: PurePosixPath) -> str:
     """The title, with the page's place where many pages have the same: ``kibana: Quick start``."""
-    place = "/".join(path.parent.parts[-2:]) if path.stem in _INDEXES else path.stem
-    if written is None or written in _INDEXES:
+    place = "/".join(path.parent.parts[-2:]) if path.stem in INDEXES else path.stem
+    if written is None or written in INDEXES:
         return place or path.stem
     return f"{place}: {written}" if place and _OF_MANY.fullmatch(written) else written
 

@@ -11,7 +11,7 @@ from ingest.documents import EVERYONE
 
 _REPOSITORY = re.compile(r"/(?:blob|tree|src)/[^/]")
 """As GitHub, GitLab, Gitea and Bitbucket write where a branch's files are."""
-_INDEXES = frozenset({"index", "_index", "README"})
+INDEXES = ("README", "index", "_index")
 """Pages that Hugo, MkDocs, GitBook and the like serve under their folder."""
 
 
@@ -41,7 +41,7 @@ class Origin:
         if self.base_url is not None and _REPOSITORY.search(self.base_url):
             return self.url(path)
         page = PurePosixPath(path).with_suffix("")
-        served = page.parent if page.name in _INDEXES else page
+        served = page.parent if page.name in INDEXES else page
         return self.base_url if served == PurePosixPath() else self.url(served.as_posix())
 
 

@@ -21,6 +21,7 @@ from service.scope import mentioned
 
 def compose(
     draft: Draft,
+    linked: Sequence[PassageCitation],
     related: Sequence[PassageCitation],
     findings: Findings,
     verifier: Verifier,
@@ -28,7 +29,8 @@ def compose(
 ) -> Report:
     """The report without charts and timings.
 
-    ``related`` is shown where no cause is; ``missing``: what could not be looked at, in words.
+    ``linked`` is what the asked alerts' rules link, ``related`` what is shown after it where no
+    cause is; ``missing``: what could not be looked at, in words.
     """
     summary = verifier.accept(draft.summary)
     causes: list[Cause] = []
@@ -57,17 +59,12 @@ def compose(
     timeline = verifier.accept(draft.timeline)
     also_seen = verifier.accept(draft.also_seen)
     shown: list[PassageCitation] = []
-    if not causes:
-        for citation in related:
-            accepted = verifier.accept(
-                [DraftClaim(text=f"“{citation.quote}”", citations=(citation,))]
-            )
-            numbers = accepted[0].citations if accepted else ()
-            shown.extend(
-                c
-                for c in verifier.citations
-                if c.number in numbers and isinstance(c, PassageCitation)
-            )
+    for citation in [*linked, *(() if causes else related)]:
+        accepted = verifier.accept([DraftClaim(text=f"“{citation.quote}”", citations=(citation,))])
+        numbers = accepted[0].citations if accepted else ()
+        shown.extend(
+            c for c in verifier.citations if c.number in numbers and isinstance(c, PassageCitation)
+        )
     if causes:
         outcome = Outcome.CAUSES
     elif findings.disturbance is None and findings.observation.reached:

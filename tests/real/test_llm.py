@@ -156,7 +156,7 @@ def test_a_prompt_has_no_more_tokens_than_estimated(local: LocalServer) -> None:
 def test_the_scripted_server_streams_as_llama_cpp_does(local: LocalServer, count: bool) -> None:
     body = {
         "model": local.model,
-        "messages": [one.model_dump() for one in QUESTION],
+        "messages": [{"role": "user", "content": "Count from one to a hundred."}],
         "max_tokens": 5,
         "temperature": 0,
         "stream": True,

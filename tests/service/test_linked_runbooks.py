@@ -153,6 +153,14 @@ def test_a_page_for_many_alerts_opens_at_the_linked_section(
     assert passage.facts.next_check == step
 
 
+def test_a_page_without_an_address_of_its_own_opens_where_the_rule_links_it() -> None:
+    page = chunk("docs/kube.md", facts=RunbookFacts(), headings=())
+    assert linked_passage(linking("https://w.example/kube"), [page], None).url == (
+        "https://w.example/kube"
+    )
+    assert linked_passage(linking("docs/kube.md"), [page], None).url is None
+
+
 def report_on(question: str, settings: Settings) -> Report:
     async def run() -> Report:
         now = moment_of(settings)
@@ -235,3 +243,18 @@ def test_the_runbook_of_a_cause_is_the_one_that_its_alert_links(
     [auth] = [cause for cause in report.causes if cause.component == "auth"]
     assert auth.runbook is not None
     assert (auth.runbook.title, auth.runbook.url) == (title, url)
+
+
+def test_the_page_of_the_alert_that_is_asked_about_is_there_beside_the_causes(
+    company: Settings,
+) -> None:
+    now = moment_of(company)
+
+    async def run() -> Report:
+        async with open_engine(company, as_of=now) as engine:
+            question = "Why did CheckoutLatencyHigh fire last night?"
+            return await engine.ask(question, now=now, audience=company.audience)
+
+    report = asyncio.run(run())
+    assert report.causes[0].component == "quota"
+    assert [page.title for page in report.related] == ["Checkout latency is high"]
