@@ -23,7 +23,7 @@ from ingest.sources import open_source
 from service.assembly import encoder_of
 from service.evaluation.statistics import MEASURES
 from service.linked_runbooks import RunbookReference, page_ids
-from service.retrieval import Retriever
+from service.retrieval import RetrievalPolicy, Retriever
 from service.settings import Settings
 
 _RULES = ("alerts-openshift", "kube-prometheus", "runbooks-cloudnativepg")
@@ -73,18 +73,33 @@ async def measured(rules: Sequence[Path], pages: Sequence[Path]) -> str:
     async with indexed(
         QuestionSet("linked", sources, questions), encoder := KeptEncoder(encoder_of(Settings()))
     ) as index:
-        scores = await scores_of(questions, found_by(Retriever(index, encoder)))
-    recall = dict(zip(MEASURES, scores.mean(axis=0), strict=True))
+        recalls = []
+        for policy in (
+            RetrievalPolicy(),
+            RetrievalPolicy.alone(sparse=1.0),
+            RetrievalPolicy.alone(dense=1.0),
+        ):
+            retriever = Retriever(index, encoder, policy=policy)
+            scores = (await scores_of(questions, found_by(retriever))).mean(axis=0)
+            recall = dict(zip(MEASURES, scores, strict=True))
+            recalls.append(f"{recall['recall@1']:.3f} / {recall['recall@5']:.3f}")
     return table(
-        ("pages", "rules with a link", "page is here", "questions", "recall@1", "recall@5"),
+        (
+            "pages",
+            "rules with a link",
+            "page is here",
+            "questions",
+            "recall@1 / @5",
+            "BM25 alone",
+            "dense alone",
+        ),
         [
             (
                 ", ".join(names),
                 str(linking),
                 f"{resolved} ({resolved / linking:.0%})",
                 str(len(questions)),
-                f"{recall['recall@1']:.3f}",
-                f"{recall['recall@5']:.3f}",
+                *recalls,
             )
         ],
     )
