@@ -9,7 +9,7 @@ sentence in ``not_seen`` and the report is written from the rest.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
@@ -43,7 +43,7 @@ from service.events import (
     signals_seen,
 )
 from service.library import Library
-from service.linked_runbooks import RunbookReference, references
+from service.linked_runbooks import RunbookReference, references, references_of_fired
 from service.metrics.alert_rules import rule_query
 from service.metrics.catalog import CatalogCache, Served
 from service.metrics.labels import component_of
@@ -59,7 +59,7 @@ from service.metrics.observe import (
 from service.metrics.panels import panel_queries, skipped_in_words
 from service.metrics.plan import Leads
 from service.metrics.signals import SignalPolicy
-from service.metrics.source import Alert, MetricsSource
+from service.metrics.source import MetricsSource
 from service.metrics.usage import Usage, UsageCache, rule_of
 from service.reports.charts import thinned
 from service.reports.citations import GroundTruth, Verifier, series_key
@@ -174,7 +174,7 @@ class Investigation:
             disturbance = asked_about(disturbances, self._scope, policy=self._policy.disturbances)
             asked = await self._linked_by_the_asked(rules, observation)
             fired = await self._library.linked_runbooks(
-                self._references_of(disturbance.alerts if disturbance is not None else ())
+                references_of_fired(disturbance.alerts if disturbance else (), self._usage)
             )
             known, extra = await self._knowledge(disturbance, observation, [*asked, *fired])
             ranked = self._rank(disturbance, observation, known, panels)
@@ -305,20 +305,16 @@ class Investigation:
         labels = {alert.name: alert.labels for alert in observation.alerts}
         return await self._library.linked_runbooks(references(asked, labels))
 
-    def _references_of(self, alerts: Iterable[Alert]) -> list[RunbookReference]:
-        labels = {alert.name: alert.labels for alert in alerts}
-        rules = (rule for name in labels for rule in self._usage.rules.get(name, ()))
-        return references(rules, labels)
-
     def _references_for(
         self, cause: RankedCause, observation: Observation
     ) -> list[RunbookReference]:
         """The links of the alerts that fired on the cause's component."""
-        return self._references_of(
+        own = (
             alert
             for alert in observation.alerts
             if alert.name in cause.alerts and component_of(alert.labels) == cause.component
         )
+        return references_of_fired(own, self._usage)
 
     async def _knowledge(
         self,

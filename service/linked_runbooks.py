@@ -14,7 +14,8 @@ from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from ingest.documents import AlertRuleFacts, Chunk, Frozen, RunbookFacts, anchor_of
 from ingest.sources.place import INDEXES
-from service.metrics.usage import Rule
+from service.metrics.source import Alert
+from service.metrics.usage import Rule, Usage
 
 _LABEL = re.compile(r"\{\{-?\s*(?:\$labels|\.Labels)\.(\w+)\s*-?\}\}")
 _ENDINGS = ("", ".md", ".markdown", ".html", ".htm", ".txt")
@@ -51,6 +52,12 @@ def references(
             reference = RunbookReference(alert=rule.alert, url=url, rule_id=rule.use.document_id)
             found.setdefault(url, reference)
     return list(found.values())
+
+
+def references_of_fired(alerts: Iterable[Alert], usage: Usage) -> list[RunbookReference]:
+    """The links of the rules of alerts that fired."""
+    labels = {alert.name: alert.labels for alert in alerts}
+    return references((rule for name in labels for rule in usage.rules.get(name, ())), labels)
 
 
 def page_ids(reference: RunbookReference, sources: Sequence[str]) -> list[str]:
