@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from datetime import UTC, date, datetime
 from enum import StrEnum
 from functools import cached_property
+from pathlib import PurePosixPath
 from typing import Annotated, Literal, Protocol
 from urllib.parse import quote
 
@@ -28,7 +29,9 @@ EVERYONE = "everyone"
 
 SECTION_SEPARATOR = "\n\n"
 
-_ANCHORED = (".md", ".markdown", ".mdx")
+MARKDOWN = frozenset({".md", ".markdown", ".mdx", ".qmd"})
+"""Suffixes of pages whose headings have an address of their own, too."""
+
 _CHUNK_NAMESPACE = uuid.UUID("5b0f2f5c-6b1e-5f43-9f0a-8d9d0a3c7e11")
 
 
@@ -252,7 +255,7 @@ class Chunk(Frozen):
         """``url``, at the chunk's section where that has a heading of a Markdown page."""
         if self.url is None or not self.headings or "#" in self.url:
             return self.url
-        if not self.origin.lower().endswith(_ANCHORED):
+        if PurePosixPath(self.origin).suffix.lower() not in MARKDOWN:
             return self.url
         return f"{self.url}#{quote(anchor_of(self.headings[-1]))}"
 

@@ -45,6 +45,7 @@ class Library:
         self._reader = reader
         self._deadline = deadline
         self._usages = usages
+        self._followed: dict[RunbookReference, Chunk | None] = {}
 
     async def search(
         self,
@@ -91,31 +92,42 @@ class Library:
         """The pages that alerts' rules link, once each; the rule where its page is elsewhere.
 
         A page is shown by the section that the link names, else by what is said there about the
-        alert.
+        alert. A link is followed once in a question.
         """
-        if self._retriever is None or not references:
-            return []
+        new = [reference for reference in references if reference not in self._followed]
+        if new:
+            self._followed.update(await self._follow(new))
+        found: dict[str, Chunk] = {}
+        for reference in references:
+            if (page := self._followed.get(reference)) is not None:
+                found.setdefault(page.document_id, page)
+        return list(found.values())
+
+    async def _follow(
+        self, references: Sequence[RunbookReference]
+    ) -> dict[RunbookReference, Chunk | None]:
+        if self._retriever is None:
+            return {}
         sources = await self._looked(self._retriever.sources()) or []
-        ids = {reference.url: page_ids(reference, sources) for reference in references}
+        ids = {reference: page_ids(reference, sources) for reference in references}
         documents = await self.documents(
             [*chain.from_iterable(ids.values()), *(one.rule_id for one in references)]
         )
-        found: dict[str, Chunk] = {}
+        found: dict[RunbookReference, Chunk | None] = {}
         for reference in references:
             rule = documents.get(reference.rule_id, ())
-            page = next((documents[one] for one in ids[reference.url] if one in documents), ())
-            shown = rule_with_link(reference, rule)
-            if page:
-                said = " ".join(chunk.text for chunk in rule)[:_SAID]
-                nearest = (
-                    await self.search(said, limit=1, documents=(page[0].document_id,))
-                    if said and len(page) > 1
-                    else ()
-                )
-                shown = linked_passage(reference, page, nearest[0].chunk if nearest else None)
-            if shown is not None:
-                found.setdefault(shown.document_id, shown)
-        return list(found.values())
+            page = next((documents[one] for one in ids[reference] if one in documents), ())
+            if not page:
+                found[reference] = rule_with_link(reference, rule)
+                continue
+            said = " ".join(chunk.text for chunk in rule)[:_SAID]
+            nearest: Sequence[Passage] = ()
+            if said and len(page) > 1:
+                nearest = await self.search(said, limit=1, documents=(page[0].document_id,))
+            found[reference] = linked_passage(
+                reference, page, nearest[0].chunk if nearest else None
+            )
+        return found
 
     async def runbooks_for(
         self, cause: RankedCause, references: Sequence[RunbookReference]

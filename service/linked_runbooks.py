@@ -10,15 +10,17 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
+from pathlib import PurePosixPath
 from urllib.parse import SplitResult, quote, unquote, urlsplit
 
 from ingest.documents import AlertRuleFacts, Chunk, Frozen, RunbookFacts, anchor_of
+from ingest.sources.pages import PAGE_SUFFIXES
 from ingest.sources.place import INDEXES
 from service.metrics.source import Alert
 from service.metrics.usage import Rule, Usage
 
 _LABEL = re.compile(r"\{\{-?\s*(?:\$labels|\.Labels)\.(\w+)\s*-?\}\}")
-_ENDINGS = ("", ".md", ".markdown", ".html", ".htm", ".txt")
+_ENDINGS = ("", *sorted(PAGE_SUFFIXES))
 _EVERYWHERE = frozenset({"readme", "index", "_index", "overview", "home", "runbook", "runbooks"})
 """Names of pages that say nothing without their folder's."""
 _DEPTH = 5
@@ -71,7 +73,9 @@ def page_ids(reference: RunbookReference, sources: Sequence[str]) -> list[str]:
     if not path:
         return []
     *folders, last = path
-    stem, ending = _stem_and_ending(last)
+    written = PurePosixPath(last)
+    known = written.suffix.lower() in PAGE_SUFFIXES
+    stem, ending = (written.stem, written.suffix) if known else (last, "")
     names = [last]
     if stem != reference.alert and stem.casefold() == reference.alert.casefold():
         names.append(reference.alert + ending)
@@ -146,10 +150,3 @@ def _split(url: str) -> SplitResult | None:
         return urlsplit(url)
     except ValueError:  # "https://[" and the like
         return None
-
-
-def _stem_and_ending(name: str) -> tuple[str, str]:
-    for ending in _ENDINGS[1:]:
-        if name.lower().endswith(ending):
-            return name[: -len(ending)], name[-len(ending) :]
-    return name, ""

@@ -13,11 +13,18 @@ from dataclasses import dataclass
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 
-from ingest.documents import Document, Problem, ProblemLevel, Section, SourceKind, TermFacts
+from ingest.documents import (
+    MARKDOWN,
+    Document,
+    Problem,
+    ProblemLevel,
+    Section,
+    SourceKind,
+    TermFacts,
+)
 from ingest.redaction import redact_text
 from ingest.sources.files import TextFile, read_text_files
 from ingest.sources.front_matter import Metadata, moment, split_front_matter, words
-from ingest.sources.pages import MARKDOWN
 from ingest.sources.place import Place
 
 _BOLD_TERM = re.compile(

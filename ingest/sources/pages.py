@@ -12,7 +12,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import PurePosixPath
 
-from ingest.documents import Problem, Section
+from ingest.documents import MARKDOWN, Problem, Section
 from ingest.sources.files import TextFile
 from ingest.sources.front_matter import Metadata, split_front_matter, string
 from ingest.sources.html_pages import html_lines
@@ -24,7 +24,6 @@ from ingest.sources.markup import (
 )
 from ingest.sources.place import INDEXES
 
-MARKDOWN = frozenset({".md", ".markdown", ".mdx", ".qmd"})
 ASCIIDOC = frozenset({".adoc", ".asciidoc", ".asc"})
 RESTRUCTURED = frozenset({".rst"})
 HTML = frozenset({".html", ".htm"})
